@@ -23,12 +23,13 @@ translation_progress_classes = False
 extensions = [
     "myst_nb",  # pages whose code is run
     "sphinx.ext.autodoc",  # reference/python: every public name, from its docstring
-    "sphinx.ext.napoleon",  # its Args, Returns and Raises
+    "sphinx.ext.napoleon",  # the fields that its sections become
     "sphinx_copybutton",
     "site_parts",  # docstrings as we write them, a search that takes Chinese words apart
 ]
 source_suffix = {".md": "myst-nb"}
 exclude_patterns = ["LOG.md", "locale", "_static"]
+napoleon_google_docstring = napoleon_numpy_docstring = False  # site_parts hands it docstrings
 default_role = "code"  # docstrings write `name`
 html_theme = "furo"
 html_title = "calando"
@@ -55,6 +56,8 @@ autodoc_typehints = "description"  # a signature of thirty types fills a phone
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
+smartquotes_excludes = {"languages": ["ja"], "builders": ["man", "text"]}
+smartquotes_action = "D" if chinese else "qDe"  # a dash behind a parameter; Chinese quotes are written as they are
 suppress_warnings = ["mystnb.unknown_mime_type", "myst-nb.lexer"]
 html_sidebars = {
     "**": [

@@ -11,11 +11,19 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A machine whose locale is Chinese passes the same tests: what they look for is English.
 os.environ["CALANDO_LANG"] = "en"
 
-from collections.abc import Iterator
+import pickle
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from calando.host import lock
+
+T = TypeVar("T")
 
 # What imports and collection make, over a million objects, stays to the end: while it grows, and again and again later,
 # the collector would go through all of it for nothing. It starts with the tests, and leaves alone what was there.
@@ -116,3 +124,41 @@ def _without_pages() -> Iterator[object]:
 def pages(_without_pages, monkeypatch) -> None:
     """The studies of this test write their pages."""
     monkeypatch.setattr("calando.verbs.compare._with_page", _without_pages)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], T]], T]:
+    """What takes long to make, made by the first of the processes that run the tests; the others wait and read it.
+
+    Called with a name and a function that fills the folder it gets and returns a value that can be pickled; nobody
+    changes the folder afterwards.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def value_of(name: str, make: Callable[[Path], T]) -> T:
+        folder, kept = shared / name, shared / f"{name}.pickle"
+        with (shared / f"{name}.lock").open("w") as file:
+            while not lock(file):
+                time.sleep(0.1)
+            if not kept.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                kept.write_bytes(pickle.dumps(make(folder)))
+            found: T = pickle.loads(kept.read_bytes())
+        return found
+
+    return value_of
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine with these variables, and no others that say a language."""
+
+    def of(**variables: str) -> None:
+        for name in ("CALANDO_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return of

@@ -5,7 +5,8 @@
 
 Texts are found where they stand:
     _("…"), message("…"), joined("…")   in src/calando/**/*.py: the texts of the first argument, both of `a if b else c`
-    {{ _("…") }}                        in the templates of the report
+    {{ _("…") }}                        in the templates of the report and of the live page
+    _("…"), woven("…")                  in the live page's scripts, and what those show of answers (`page_language`)
     help                                of every command and option, read from the command line itself
     words                               of registries, read from them (`known_words`)
 
@@ -50,7 +51,7 @@ Texts = dict[str, list[str]]
 def said() -> Texts:
     """Every text that is translated, in the order of files."""
     found: Texts = {}
-    for place, text in [*_in_python(), *_in_templates(), *_in_help(), *_in_registries()]:
+    for place, text in [*_in_python(), *_in_templates(), *_in_scripts(), *_in_help(), *_in_registries()]:
         places = found.setdefault(text, [])
         if place not in places:
             places.append(place)
@@ -95,6 +96,12 @@ def _in_templates() -> Iterator[tuple[str, str]]:
                 yield from ((path.relative_to(PACKAGE).as_posix(), text) for text in texts(call.args[0]))
 
 
+def _in_scripts() -> Iterator[tuple[str, str]]:
+    from calando.web.page_language import WORDS, script_texts
+
+    yield from (("web/static", text) for text in (*script_texts(), *WORDS))
+
+
 def _in_help() -> Iterator[tuple[str, str]]:
     from typer.main import get_command
 
@@ -116,7 +123,7 @@ def _in_registries() -> Iterator[tuple[str, str]]:
     from calando.records.command_log import State
     from calando.records.lesson import LESSONS
     from calando.records.record import RunOutcome
-    from calando.schedules.lint_rules import Level
+    from calando.schedules.schedule import Level
 
     kinds = (Verdict, RunOutcome, Ending, ReadingVerdict, HeldOutcome, Level, State)
     words = [word for kind in kinds for word in get_args(kind)]
@@ -132,6 +139,7 @@ def _in_registries() -> Iterator[tuple[str, str]]:
         "one a run",
     ]  # roles of runs; what is judged, and in what
     words += ["run", "arms that lost", "going back", "evaluations", "other hyper-parameters"]  # of a tuning's ledger
+    words += ["evaluated weights are not finite", "loss is {loss}"]  # of events, whose step stands next to them
     for lesson in LESSONS.values():
         words += [lesson.summary, *lesson.networks.values(), lesson.name.replace("-", " ").capitalize()]
     # In figures: kinds that a legend names, and fields that are named under the pointer.

@@ -14,6 +14,7 @@ import json
 import os
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -62,8 +63,10 @@ def help_of(*names: str) -> str:
 
 
 def kind_of(value: object) -> str:
-    """How Sphinx describes it."""
-    return "class" if inspect.isclass(value) else "function" if callable(value) else "data"
+    """How Sphinx describes it; a name for a type, such as `Literal[...]` or `Any`, is a value."""
+    return (
+        "class" if inspect.isclass(value) and value is not Any else "function" if inspect.isroutine(value) else "data"
+    )
 
 
 def said_of(room: Path, name: str) -> str:

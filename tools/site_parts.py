@@ -13,6 +13,7 @@ from typing import Any
 
 from pygments.lexers.shell import BashLexer
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config, GoogleDocstring
 from sphinx.search.zh import SearchChinese
 
 __all__ = ["setup"]
@@ -54,12 +55,18 @@ class Search(SearchChinese):
 def written_for_sphinx(
     app: Sphinx, what: str, name: str, of: object, options: dict[str, Any], lines: list[str]
 ) -> None:
-    """Turn our docstring into reStructuredText that says the same; napoleon reads Args, Returns and Raises later."""
+    """Turn our docstring into reStructuredText that says the same.
+
+    Napoleon reads Args and Raises. It takes what stands before a colon in a property's first line, or in the first line
+    of Returns, for a type; our types are annotations, so it is given a property as a method, and Returns as a field.
+    """
     text = re.sub(r"(?<![`\w:])`([^`\n]+)`(?![`\w])", r"``\1``", "\n".join(lines))
     parts = re.split(r"(``[^\n]*?``|^ *(?:>>>|\.\.\. ).*$)", text, flags=re.MULTILINE)
     text = "".join(part if place % 2 else part.replace("*", r"\*") for place, part in enumerate(parts))
     text = re.sub(r"^( *)Formula: (.+)$", formula, text, flags=re.MULTILINE)
-    lines[:] = text.split("\n")
+    text = re.sub(r"^Returns:\n((?: +.*\n?|\n)+)", returned, text, flags=re.MULTILINE)
+    kind = "method" if what in ("property", "attribute") else what
+    lines[:] = GoogleDocstring(text, Config(), app, kind, name, of, options).lines()
 
 
 def formula(line: re.Match[str]) -> str:
@@ -67,9 +74,19 @@ def formula(line: re.Match[str]) -> str:
     return f"{line[1]}**Formula:** ``{line[2].replace('``', '').replace(chr(92), '')}``"
 
 
+def returned(section: re.Match[str]) -> str:
+    """What a function returns, as a field.
+
+    >>> re.sub(r"^Returns:\\n((?: +.*\\n?|\\n)+)", returned, "Returns:\\n    The rate: a\\n    number.\\n\\nRaises:")
+    ':returns: The rate: a\\n          number.\\n\\nRaises:'
+    """
+    field = ":returns: "
+    return field + f"\n{' ' * len(field)}".join(line.strip() for line in section[1].strip().splitlines()) + "\n\n"
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Join Sphinx."""
-    app.connect("autodoc-process-docstring", written_for_sphinx, priority=100)  # before napoleon
+    app.connect("autodoc-process-docstring", written_for_sphinx, priority=100)
     app.add_search_language(Search)
     app.add_lexer("console", BashLexer)  # our commands stand without a prompt, which Pygments takes for output
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,7 @@
 """The generated part of the site's reference: a page for each command, and for what each room offers in Python.
 
 A command joins by being one; a name by being in `calando.__all__` or in its room's. Commands speak the language asked
-for, as the program itself does; docstrings are in English on every page.
+for, as the program itself does; docstrings are translated by the catalogues of their pages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TITLES = {
         "Python",
         "Every public name, from its docstring.",
     ),
-    "zh": ("命令", "每个命令及其帮助信息。", "Python 接口", "全部公开名称，由 docstring 生成；docstring 为英文。"),
+    "zh": ("命令", "每个命令及其帮助信息。", "Python 接口", "全部公开名称，由 docstring 生成。"),
 }
 
 
@@ -70,5 +70,5 @@ def described(room: str, name: str, kind: str, values: Mapping[str, str]) -> str
     """What autodoc says of a class or function; of a value, what is written below it."""
     if kind == "data":
         return f"```{{eval-rst}}\n.. py:data:: {room}.{name}\n```\n\n{values[f'{room}.{name}']}\n"
-    options = "\n   :members:\n   :show-inheritance:" if kind == "class" else ""
+    options = "\n   :members:\n   :exclude-members: model_config\n   :show-inheritance:" if kind == "class" else ""
     return f"```{{eval-rst}}\n.. auto{kind}:: {room}.{name}{options}\n```\n"

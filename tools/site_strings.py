@@ -6,10 +6,11 @@ leftovers, and no guesses: a text that changed is a text that lacks.
 
 from __future__ import annotations
 
+import gettext
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -18,15 +19,15 @@ from babel.messages.pofile import read_po, write_po
 __all__ = ["LANGUAGE", "check_catalogues", "codes", "gather", "links"]
 
 LANGUAGE = "zh_CN"
-IN_ENGLISH = ("reference/python/", "reference/commands/")
-"""Generated: docstrings stay in English; a command's help comes from the program's own catalogue."""
+ELSEWHERE = ("reference/commands/",)
+"""Generated: a command's help comes from the program's own catalogue."""
 THEME = "sphinx"
 """The catalogue of no page: what the theme writes, by hand."""
 
 
 def is_translated(page: str) -> bool:
     """Whether a page, `how-to/lightning`, has a catalogue."""
-    return not page.startswith(IN_ENGLISH)
+    return not page.startswith(ELSEWHERE)
 
 
 HEADER = """# calando's pages in Chinese (simplified).
@@ -89,6 +90,18 @@ def named() -> frozenset[str]:
     return frozenset({*SCHEDULES, *METHODS})
 
 
+@cache
+def labels() -> Mapping[str, str]:
+    """What stands above a docstring's arguments, returns and errors: the page gets it from Sphinx's own catalogue."""
+    import sphinx
+
+    folder = Path(sphinx.__file__).parent / "locale"
+    words = gettext.translation("sphinx", folder, [LANGUAGE])
+    return {
+        word: words.gettext(word) for word in ("Parameters", "Returns", "Return type", "Raises", "Warns", "Example")
+    }
+
+
 def tidy(file: Path) -> int:
     """Rewrite a catalogue without what changes by itself; the number of texts that lack."""
     with file.open("rb") as opened:
@@ -100,7 +113,10 @@ def tidy(file: Path) -> int:
                 message.string = ""
             message.flags.clear()  # a page's % and {} are no places
             message.locations, message.auto_comments, message.previous_id = [], [], []
-            if not message.string and says_the_same(str(message.id)):
+            if message.id in labels():
+                message.string = labels()[str(message.id)]
+            # a page of the reference is named for what it describes
+            if not message.string and (says_the_same(str(message.id)) or message.id == file.stem):
                 message.string = message.id
             lacking += not message.string
     catalogue.obsolete.clear()
@@ -142,5 +158,9 @@ def links(text: str) -> list[str]:
 
 
 def codes(text: str) -> set[str]:
-    """The code in a MyST text."""
-    return set(re.findall(r"`([^`]+)`", text))
+    """The code in a text of MyST, or of reStructuredText.
+
+    >>> sorted(codes("`sgd` and ``lr``")), sorted(codes("``a`` to ``b``"))
+    (['lr', 'sgd'], ['a', 'b'])
+    """
+    return {code for _, code in re.findall(r"(`+)([^`]+)\1", text)}

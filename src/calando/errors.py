@@ -23,7 +23,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from calando.language import Message, joined, message
 
@@ -42,6 +42,7 @@ __all__ = [
     "UsageError",
     "WorkerLost",
     "is_plain",
+    "line_of",
     "plain",
     "quote",
     "reason_of",
@@ -63,6 +64,17 @@ def said_by(error: BaseException) -> str:
     """
     first = error.args[0] if len(error.args) == 1 else None
     return first if isinstance(first, Message) and first == str(error) else str(error)
+
+
+def line_of(error: BaseException) -> str:
+    """The text of an exception in one line; a message of ours stays one.
+
+    >>> line_of(ValueError("no\\ngood"))
+    'no good'
+    """
+    said = said_by(error)
+    line = " ".join(said.split())
+    return said if said == line else line
 
 
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -148,11 +160,23 @@ def _is_unseen(letter: str) -> bool:
 
 
 class CalandoError(Exception):
-    """Every error that calando raises on purpose."""
+    """Every error that calando raises on purpose.
+
+    It comes from another process as it was raised there, whatever arguments its kind is made of.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self.args, self.__dict__)
+
+
+def _remade(kind: type[CalandoError], args: tuple[object, ...], attributes: dict[str, object]) -> CalandoError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class UsageError(CalandoError, ValueError):
-    """The user asked for something that cannot be; the message says what to do."""
+    """The user made a mistake; the message says what is wrong and what to do."""
 
 
 class CodeFailed(UsageError):
@@ -169,9 +193,6 @@ class CodeFailed(UsageError):
 
     def __str__(self) -> str:
         return "\n    ".join((super().__str__(), *self.printed))
-
-    def __reduce__(self) -> tuple[type[CodeFailed], tuple[str, tuple[str, ...]]]:
-        return CodeFailed, (self.args[0], self.printed)
 
 
 class UnknownName(UsageError):

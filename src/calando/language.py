@@ -10,6 +10,10 @@ knows its template and its values; only who shows it to a person asks for its tr
     message("rate {rate:g} diverged", rate=0.1)   'rate 0.1 diverged', in every language
     translated(that)                              for a terminal or a page
     _("rate {rate:g} diverged", rate=0.1)         both in one
+
+Errors, warnings and notes are messages, too (`errors.said_by` gives an exception's). What stays English: asserts and
+reprs, what the system and other libraries say, and errors that no command prints. A test looks for the others
+(`tests/end_to_end/test_errors_speak.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +31,20 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from gettext import NullTranslations
 
-__all__ = ["LANGUAGES", "Message", "_", "capitalized", "in_language", "joined", "language", "message", "translated"]
+__all__ = [
+    "LANGUAGES",
+    "Message",
+    "_",
+    "asked_for",
+    "capitalized",
+    "catalogue_file",
+    "in_language",
+    "joined",
+    "known",
+    "language",
+    "message",
+    "translated",
+]
 
 LANGUAGES = {"en": "en", "zh": "zh-CN"}
 """What exists, each as HTML names it."""
@@ -45,14 +62,24 @@ def language() -> str:
     """
     if (held := _held.get()) is not None:
         return held
-    if asked := os.environ.get(VARIABLE):
-        return _base(asked) or _unknown(asked)
+    if (asked := asked_for()) is not None:
+        return asked
     places = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    return _base(next(filter(None, places), "")) or "en"
+    return known(next(filter(None, places), "")) or "en"
 
 
-def _base(name: str) -> str | None:
-    """zh of zh_CN.UTF-8, zh-Hans and ZH."""
+def asked_for() -> str | None:
+    """The language of CALANDO_LANG; None where it is not set."""
+    asked = os.environ.get(VARIABLE)
+    return known(asked) or _unknown(asked) if asked else None
+
+
+def known(name: str) -> str | None:
+    """The language of LANGUAGES that a name means; None: it is none of them.
+
+    >>> [known(name) for name in ("zh_CN.UTF-8", "zh-Hans", "EN", "fr")]
+    ['zh', 'zh', 'en', None]
+    """
     base = name.lower().replace("-", "_").partition(".")[0].partition("_")[0]
     return base if base in LANGUAGES else None
 
@@ -84,13 +111,18 @@ def _catalogue(name: str) -> NullTranslations:
     """The texts of a language; a catalogue that is missing or damaged is reported once, and has none."""
     import gettext
 
-    path = Path(__file__).parent / "locale" / CATALOGUES[name] / "LC_MESSAGES" / "calando.mo"
+    path = catalogue_file(name)
     try:
         with path.open("rb") as file:
             return gettext.GNUTranslations(file)
     except (OSError, ValueError, LookupError, struct.error):  # what gettext raises where a file is missing or damaged
         print(f"calando: {str(path)!a} is missing or damaged, so this is English; reinstall calando", file=sys.stderr)
         return gettext.NullTranslations()
+
+
+def catalogue_file(name: str) -> Path:
+    """The compiled catalogue of a language."""
+    return Path(__file__).parent / "locale" / CATALOGUES[name] / "LC_MESSAGES" / "calando.mo"
 
 
 class Message(str):
@@ -111,7 +143,9 @@ class Message(str):
     values: dict[str, Any]
 
     def __new__(cls, template: str, /, **values: Any) -> Self:
-        """Fill the template in."""
+        """Fill the template in; a message alone is that message."""
+        if not values and isinstance(template, cls):
+            return template
         made = super().__new__(cls, cls.written(template.format_map(values) if values else template))
         made.template, made.values = str(template), values
         return made

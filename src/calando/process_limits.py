@@ -11,6 +11,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from calando.language import message
+
 __all__ = [
     "FROM_OTHERS",
     "files_allowed",
@@ -78,18 +80,24 @@ def for_more_memory(reason: str) -> str:
     """The line for a command that found no memory: what happened, and what to do."""
     allowed = memory_allowed()
     if allowed is None:
-        return f"out of memory ({reason}); allow this process more, then run the same command again"
-    return (
-        f"out of memory ({reason}); each process may have {allowed / 1e6:,.0f} MB here (`ulimit -v`): allow more "
-        "(`ulimit -v unlimited`, a larger container or job), then run the same command again"
+        return message(
+            "out of memory ({reason}); allow this process more, then run the same command again", reason=reason
+        )
+    return message(
+        "out of memory ({reason}); each process may have {allowed:,.0f} MB here (`ulimit -v`): allow more "
+        "(`ulimit -v unlimited`, a larger container or job), then run the same command again",
+        reason=reason,
+        allowed=allowed / 1e6,
     )
 
 
 def for_more_files(reason: str) -> str:
     """The line for a command that could open no more files: what happened, and what to do."""
-    return (
-        f"too many open files ({reason}); each process may have {files_allowed()} open here (`ulimit -n`): allow more "
-        "(`ulimit -n 256`), then run the same command again"
+    return message(
+        "too many open files ({reason}); each process may have {allowed} open here (`ulimit -n`): allow more "
+        "(`ulimit -n 256`), then run the same command again",
+        reason=reason,
+        allowed=files_allowed(),
     )
 
 

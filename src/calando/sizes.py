@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from calando.errors import UsageError, quote
+from calando.language import message
 
 __all__ = ["LARGEST", "LEAST", "MOST", "check_products", "check_rate", "check_size"]
 
@@ -33,9 +34,15 @@ def check_size(what: str, value: float, *, least: float = 0.0) -> None:
     calando.errors.UsageError: weight_decay must be at most 1e+30 in size (single precision), got 1e+40
     """
     if MOST < abs(value) < math.inf:
-        raise UsageError(f"{what} must be at most 1e+30 in size (single precision), got {quote(value)}")
+        raise UsageError(
+            message(
+                "{what} must be at most 1e+30 in size (single precision), got {value}", what=what, value=quote(value)
+            )
+        )
     if 0 < abs(value) < least:
-        raise UsageError(f"{what} must be from 1e-30 to 1e+30 (single precision), got {quote(value)}")
+        raise UsageError(
+            message("{what} must be from 1e-30 to 1e+30 (single precision), got {value}", what=what, value=quote(value))
+        )
 
 
 def check_rate(what: str, value: float, *, where: str = "") -> float:
@@ -48,7 +55,14 @@ def check_rate(what: str, value: float, *, where: str = "") -> float:
     1.0
     """
     if not LEAST <= value <= MOST:
-        raise UsageError(f"{what} must be from 1e-30 to 1e+30 (single precision), got {quote(value)}{where}")
+        raise UsageError(
+            message(
+                "{what} must be from 1e-30 to 1e+30 (single precision), got {value}{where}",
+                what=what,
+                value=quote(value),
+                where=where,
+            )
+        )
     return float(value)
 
 
@@ -71,13 +85,25 @@ def check_products(key: str, base: float, multipliers: np.ndarray, *, first: int
     largest = float(sizes.max(initial=0.0))
     if abs(base) > LARGEST / max(largest, 1.0):
         place = int(np.flatnonzero(np.abs(multipliers) == largest)[0])
-        at = "" if first is None else f" at update {first + place}"
+        at = "" if first is None else message(" at update {step}", step=first + place)
         raise UsageError(
-            f"{key} would be {base * float(multipliers[place]):.3g}{at} (base value {base:g} times "
-            f"{float(multipliers[place]):.3g}), and single precision ends at 3.4e38; give smaller factors"
+            message(
+                "{key} would be {rate:.3g}{at} (base value {base:g} times {factor:.3g}), and single "
+                "precision ends at 3.4e38; give smaller factors",
+                key=key,
+                rate=base * float(multipliers[place]),
+                at=at,
+                base=base,
+                factor=float(multipliers[place]),
+            )
         )
     if first is None and key == "lr" and largest and abs(base) * largest < SMALLEST:
         raise UsageError(
-            f"lr would never be more than {abs(base) * largest:.3g} (base value {base:g} times {largest:.3g}), which "
-            "is 0 in single precision; give a larger rate or larger factors"
+            message(
+                "lr would never be more than {most:.3g} (base value {base:g} times {largest:.3g}), which "
+                "is 0 in single precision; give a larger rate or larger factors",
+                most=abs(base) * largest,
+                base=base,
+                largest=largest,
+            )
         )

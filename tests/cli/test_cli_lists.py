@@ -105,7 +105,7 @@ def test_missing_packages_are_said_before_anything_is_made(tmp_path):
         command = [sys.executable, "-c", WITHOUT, *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
 
-    ended = run("compare", "digits", "--family", "all", "--steps", "2", "--executor", "inline")
+    ended = run("compare", "digits", "--family", "all", "--steps", "2", "--executor", "inline", "--no-page")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
         "calando: packages that methods need are not installed (sam, lars, lion, muon: pytorch-optimizer; "
@@ -120,6 +120,7 @@ def test_a_family_is_compared_beside_the_yardsticks(calando):
     ended = calando(
         "compare", "digits", "--family", "rate-free", "--train-limit", 100, "--batch-size", 10, "--steps", 1,
         "--seeds", 1, "--rates", 1, "--executor", "inline", "--device", "cpu", "--study", "study", "--json",
+        "--no-page",
     )  # fmt: skip
     assert ended.status == 0, ended.err
     shown = {result["name"] for result in ended.json["results"]}

@@ -60,10 +60,10 @@ def test_a_workload_is_called_what_it_calls_itself(calando, task, tmp_path):
 def test_a_name_changes_no_run_and_may_change(calando, task):
     """Equal training is one run, so a study goes on under another name; the new one is shown."""
     text = task(name=', name="before"')
-    first = calando("compare", text, "fixed", *SHORT, "--json").json
+    first = calando("compare", text, "fixed", *SHORT, "--no-page", "--json").json
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("calando.tasks.load_task.call_task", _renamed("after"))
-        again = calando("compare", text, "fixed", *SHORT, "--json").json
+        again = calando("compare", text, "fixed", *SHORT, "--no-page", "--json").json
     assert again["spec"]["workload"]["name"] == "after"
     assert again["results"] == first["results"]
     plain = WorkloadSpec(data="digits")

@@ -42,8 +42,8 @@ def test_compare_ends_with_the_tables_and_the_report(calando, tmp_path):
 
 
 def test_compare_json_is_json_and_nothing_else_and_goes_on_where_it_stood(calando):
-    first = calando(*D, "fixed", "cosine", *SMALL, "--json")
-    again = calando(*D, "fixed", "cosine", *SMALL, "--json")
+    first = calando(*D, "fixed", "cosine", *SMALL, "--no-page", "--json")
+    again = calando(*D, "fixed", "cosine", *SMALL, "--no-page", "--json")
     assert (first.status, first.err, again.err) == (0, "", "")
     assert first.json == again.json
     assert first.json["complete"] is True

@@ -103,7 +103,7 @@ def test_a_command_that_prints_without_end_is_read_on():
 
 def test_too_few_open_files_are_a_line(tmp_path):
     script = Path(sys.executable).with_name("calando")
-    words = ["compare", "digits", "fixed", "--steps", "4", "--seeds", "1", "--lr", "0.1", "--workers", "2"]
+    words = ["compare", "digits", "fixed", "--steps", "4", "--seeds", "1", "--lr", "0.1", "--workers", "2", "--no-page"]
     one = subprocess.run(
         [script, *words],
         cwd=tmp_path,

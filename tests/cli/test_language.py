@@ -41,19 +41,6 @@ def catalogue():
     return load_tool()
 
 
-@pytest.fixture
-def machine(monkeypatch):
-    """A machine with these variables, and no others that say a language."""
-
-    def of(**variables: str) -> None:
-        for name in ("CALANDO_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-    return of
-
-
 @pytest.mark.parametrize(
     ("variables", "shown"),
     [
@@ -231,6 +218,11 @@ def test_a_missing_or_damaged_catalogue_gives_english_and_is_reported_once(monke
         assert capsys.readouterr().err.count("is missing or damaged, so this is English") == 1
     finally:
         languages._catalogue.cache_clear()
+
+
+def test_a_message_of_a_message_is_that_message():
+    one = message("rate {rate:g}", rate=0.1)
+    assert message(one) is one
 
 
 def test_a_message_without_values_is_taken_as_it_stands():

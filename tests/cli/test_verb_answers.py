@@ -28,7 +28,7 @@ def test_compare_show_and_write_report(calando, tmp_path):
         "digits", "fixed", "cosine", seeds=2, rates=2, executor="inline", folder=tmp_path / "mine", **TRAIN
     )
     more = ("--seeds", 2, "--rates", 2, "--executor", "inline", "--study", "theirs")
-    printed = calando("compare", "digits", "fixed", "cosine", *WORDS, *more, "--json").json
+    printed = calando("compare", "digits", "fixed", "cosine", *WORDS, *more, "--no-page", "--json").json
     assert timeless(json.loads(json.dumps(answer.to_json()))) == timeless(printed)
     assert answer.folder == tmp_path / "mine"
     assert len(answer.comparisons) == 1
@@ -49,7 +49,9 @@ def _stores(folder):
 
 def test_compare_chooses_its_folder_as_the_command_does(calando, tmp_path, monkeypatch):
     """Called again by the other way, it goes on in the same folder: nothing is trained twice."""
-    ended = calando("compare", "digits", "sgd(lr=0.1)", *WORDS, "--seeds", 1, "--executor", "inline", "--json")
+    ended = calando(
+        "compare", "digits", "sgd(lr=0.1)", *WORDS, "--seeds", 1, "--executor", "inline", "--no-page", "--json"
+    )
     monkeypatch.chdir(tmp_path)
     answer = package.compare("digits", "sgd(lr=0.1)", seeds=1, executor="inline", **TRAIN)
     assert json.loads(json.dumps(answer.to_json())) == ended.json

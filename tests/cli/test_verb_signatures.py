@@ -40,7 +40,7 @@ FOLDERS = {"compare": "--study", "tune": "--study", "demo": "--study", "train": 
 # How the answer is printed, and when a command ends with status 1: no argument of what answers.
 PRINTING = {"--json", "--output", "--strict", "--yes", "--help"}
 # What a command fills in by itself, and what it says with flags.
-FILLED = {"listen", "progress", "command", "page", "arguments"}
+FILLED = {"listen", "progress", "command", "arguments"}
 SHARING = {"--verify-sharing", "--no-sharing"}
 
 COMMAND = typer.main.get_command(app)

@@ -33,9 +33,11 @@ def serving(folder, tokens=None):
 
 
 @contextlib.contextmanager
-def visiting(browser, address, *, width=1280, dark=False, without=(), cookies=()):
+def visiting(browser, address, *, width=1280, dark=False, without=(), cookies=(), locale=None):
     """A page opened; its `complaints` must be none in the end."""
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme="dark" if dark else "light")
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme="dark" if dark else "light", locale=locale
+    )
     context.add_cookies(cookies)
     page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE)

@@ -10,6 +10,8 @@ import pytest
 from tests.end_to_end.test_package import tool
 from tools.catalogue import read_po
 
+import calando
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CATALOGUES = DOCS / "locale/zh_CN/LC_MESSAGES"
@@ -18,7 +20,12 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if path.name != "LOG.md")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-CHECKS, STRINGS = tool("site_checks"), tool("site_strings")
+CHECKS, STRINGS, INTERFACE = tool("site_checks"), tool("site_strings"), tool("site_interface")
+
+GENERATED = {"sphinx", "reference/python/index"} | {
+    f"reference/python/{name}" for name in (*calando.__all__, *(f"calando.{room}" for room in INTERFACE.ROOMS))
+}
+"""Catalogues of what is no file of docs/: the theme's words, and a page for each public name and room."""
 
 
 def figures(readme: str) -> list[str]:
@@ -48,7 +55,8 @@ def test_no_page_could_be_two(page):
     "catalogue", sorted(CATALOGUES.rglob("*.po")), ids=lambda path: path.relative_to(CATALOGUES).as_posix()
 )
 def test_a_translation_keeps_code_and_links(catalogue):
-    assert (DOCS / catalogue.relative_to(CATALOGUES)).with_suffix(".md").is_file() or catalogue.stem == "sphinx"
+    page = catalogue.relative_to(CATALOGUES).with_suffix("")
+    assert (DOCS / f"{page}.md").is_file() or page.as_posix() in GENERATED
     for english, chinese in read_po(catalogue.read_text()).items():
         assert chinese, english
         assert STRINGS.links(chinese) == STRINGS.links(english)
@@ -118,8 +126,8 @@ def test_a_fault_of_a_translation_is_reported(chinese, fault, tmp_path):
 
 
 def test_a_page_that_lacks_its_catalogue_is_reported(tmp_path):
-    (tmp_path / "texts/reference/python").mkdir(parents=True)
-    for page in ("page", "reference/python/compare"):  # the second is in English in both
+    (tmp_path / "texts/reference/commands").mkdir(parents=True)
+    for page in ("page", "reference/commands/compare"):  # the second is written in the language asked for
         (tmp_path / f"texts/{page}.pot").write_text('msgid "Here"\nmsgstr ""\n')
     (found,) = STRINGS.check_catalogues(tmp_path / "texts", tmp_path / "docs/locale")
     assert "page.po: missing (1 texts)" in found

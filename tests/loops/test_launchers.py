@@ -66,7 +66,7 @@ def test_accelerate_launch(tmp_path):
 def compared(command: str, *, folder: Path) -> list[float]:
     """The test scores of the one run that a comparison makes."""
     program = (sys.executable, "-c", "from calando.cli.main import main; main()", "compare", command, "cosine")
-    words = ("--seeds", "1", "--lr", "0.05", "--no-check-repeats", "--json", "--study", "study")
+    words = ("--seeds", "1", "--lr", "0.05", "--no-check-repeats", "--no-page", "--json", "--study", "study")
     return json.loads(started(*program, *words, folder=folder))["results"][0]["test"]["values"]
 
 

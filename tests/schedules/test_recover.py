@@ -24,7 +24,7 @@ from calando.schedules import (
     warmup_inverse_sqrt,
 )
 from calando.schedules.by_name import BY_NAME
-from calando.schedules.lint_rules import Finding
+from calando.schedules.finding import Finding
 
 PRESETS = [
     *BY_NAME.values(),

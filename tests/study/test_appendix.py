@@ -1,6 +1,7 @@
 """One run as a folder that makes itself again: the same digest, the same bits."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.cli.test_language import HAN
 from tests.report.fabricate import make_record, make_study
 from tests.waiting import PATIENCE
 
 import calando
 from calando.errors import CorruptFile, DataError, UsageError
+from calando.language import in_language
 from calando.records import RunSpec, Store, StrategySpec, WorkloadSpec
 from calando.records.task_spec import OwnTrainingSpec
 from calando.tasks.catalog import path_of
@@ -63,6 +66,25 @@ def test_the_commands_make_the_same_run_to_the_bit(study, tmp_path):
     assert again.record.rates.tobytes() == record.rates.tobytes()
     assert again.record.evaluations == record.evaluations
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_the_readme_is_in_the_persons_language_and_the_data_are_not(study, tmp_path):
+    def texts(name):
+        return {path.name: path.read_text("utf-8") for path in (tmp_path / name).iterdir() if path.suffix != ".png"}
+
+    calando.export(study, to="appendix", run="a", seed=1, out=tmp_path / "en")
+    with in_language("zh"):
+        calando.export(study, to="appendix", run="a", seed=1, out=tmp_path / "zh")
+    english, chinese = texts("en"), texts("zh")
+    readme = chinese.pop("README.md")
+    assert {name: text for name, text in chinese.items() if name != "training.svg"} == {
+        name: text for name, text in english.items() if name not in ("README.md", "training.svg")
+    }
+    assert readme.startswith("# digits 上的 a，种子 1\n")
+    assert readme.split("```")[1::2] == english["README.md"].split("```")[1::2]
+    prose = re.sub(r"```.*?```|`[^`]*`", "", readme, flags=re.DOTALL)
+    assert [line for line in prose.splitlines() if line and not HAN.search(line)] == []
+    assert not re.search(r"[a-z]{3,} (?:of|is|the|and|by|at) ", prose)
 
 
 def test_a_run_that_options_could_not_say_is_made_again(study, tmp_path):

@@ -39,10 +39,12 @@ def ask(*strategies: str, lr="find"):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("found") / "study"
-    asked = ask()
-    return folder, conduct(folder, asked.study, asked.task, executor="inline")
+def undisturbed(made_once):
+    def make(folder):
+        asked = ask()
+        return folder / "study", conduct(folder / "study", asked.study, asked.task, executor="inline")
+
+    return made_once("found-first", make)
 
 
 def test_range_tests_are_planned_first_and_shared_by_equal_methods():

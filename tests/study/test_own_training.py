@@ -191,6 +191,7 @@ def command(folder: Path, *words: str) -> list[str]:
         "from calando.cli.main import main; main()",
         "compare",
         str(folder / "train.py"),
+        "--no-page",
         *words,
     ]
 

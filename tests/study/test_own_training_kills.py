@@ -102,7 +102,7 @@ def test_twenty_random_kills_change_nothing(tmp_path, launcher, every):
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.replace("EVERY", repr(every)))
     begin = [sys.executable, "-c", "from calando.cli.main import main; main()", "compare", f"{launcher}{script}"]
-    options = ["fixed", "cosine", "--seeds", "2", "--lr", "0.02", "--workers", "1", "--json", "--study"]
+    options = ["fixed", "cosine", "--seeds", "2", "--lr", "0.02", "--workers", "1", "--no-page", "--json", "--study"]
     plain = subprocess.run([*begin, *options, "plain"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert plain.returncode == 0, plain.stderr
     rng, kills, ended, until = random.Random(0), Counter(), 0, time.monotonic() + SECONDS

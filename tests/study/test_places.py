@@ -32,7 +32,8 @@ def workload():
     return calando.workload(train=(x, y), model="cnn", batch_size=16)
 """
 SMALL = [
-    "compare", "digits", "fixed", "cosine", "--steps", "8", "--seeds", "2", "--lr", "0.1", "--workers", "1", "--json"
+    "compare", "digits", "fixed", "cosine", "--steps", "8", "--seeds", "2", "--lr", "0.1", "--workers", "1", "--json",
+    "--no-page",
 ]  # fmt: skip
 SHADOWS = ("numpy", "torch", "queue", "random", "pydantic", "calando", "rich", "socket", "altair", "typer")
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each 
 COMMAND = """
 import sys
 from calando.cli.main import main
-sys.argv = ["calando", "compare", "digits", "fixed", "cosine", "--study", sys.argv[1]]
+sys.argv = ["calando", "compare", "digits", "fixed", "cosine", "--no-page", "--study", sys.argv[1]]
 if __name__ == "__main__":
     main()
 """

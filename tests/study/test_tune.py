@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,9 @@ def tune(folder: Path, **given: object) -> Tuned:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+def alone(made_once: Callable) -> Tuned:
     """A tuning that nobody disturbed."""
-    return tune(tmp_path_factory.mktemp("alone") / "t")
+    return made_once("tuned", lambda folder: tune(folder / "t"))
 
 
 def same(one: Tuned, other: Tuned) -> None:
@@ -115,10 +116,11 @@ main()
 """
 
 
-def test_killed_anywhere_it_goes_on_to_the_same_answer(alone: Tuned, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.torture)])
+def test_killed_anywhere_it_goes_on_to_the_same_answer(alone: Tuned, tmp_path: Path, kills: int) -> None:
     chosen = random.Random(4)
     made = 0
-    for _ in range(2):
+    for _ in range(kills):
         more = chosen.randrange(1, 5)
         killed = subprocess.run(
             [sys.executable, "-c", KILLED, str(more), *COMMAND[3:], "--study", "t"],

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -131,8 +132,8 @@ def test_without_optuna_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
-    return tune(tmp_path_factory.mktemp("done") / "t", also="warmup,momentum,weight_decay")
+def done(made_once: Callable) -> Tuned:
+    return made_once("tuned-also", lambda folder: tune(folder / "t", also="warmup,momentum,weight_decay"))
 
 
 def test_an_answer_has_the_proposals_and_their_cost(done: Tuned) -> None:

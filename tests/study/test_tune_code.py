@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,11 +70,14 @@ def same(one: dict, other: dict) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+def alone(made_once: Callable) -> tuple[Path, dict]:
     """A script's tuning that nobody disturbed."""
-    folder = tmp_path_factory.mktemp("alone")
-    write(folder)
-    return folder, ended(folder, "--budget", "3", "--study", "t")
+
+    def make(folder: Path) -> tuple[Path, dict]:
+        write(folder)
+        return folder, ended(folder, "--budget", "3", "--study", "t")
+
+    return made_once("tuned-script", make)
 
 
 @pytest.mark.slow

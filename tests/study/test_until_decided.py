@@ -46,10 +46,12 @@ def ask(*strategies: str, **changes):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed") / "study"
-    asked = ask()
-    return folder, conduct(folder, asked.study, asked.task, executor="inline")
+def undisturbed(made_once):
+    def make(folder):
+        asked = ask()
+        return folder / "study", conduct(folder / "study", asked.study, asked.task, executor="inline")
+
+    return made_once("until-decided", make)
 
 
 def test_each_look_that_goes_on_is_reported(tmp_path):

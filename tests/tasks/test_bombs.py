@@ -167,7 +167,7 @@ def test_a_parquet_file_of_endless_rows(tmp_path, monkeypatch):
     path = tmp_path / "x.parquet"
     schema = pyarrow.schema({"image": pyarrow.binary(), "label": pyarrow.int8()})
     rows = 100_000
-    monkeypatch.setattr("calando.tasks.data.parquet._MOST_ROWS", 5 * rows)
+    monkeypatch.setattr("calando.tasks.data.parquet_columns._MOST_ROWS", 5 * rows)
     table = pyarrow.table([pyarrow.nulls(rows, pyarrow.binary()), pyarrow.array(np.zeros(rows, np.int8))], schema)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         for _ in range(6):

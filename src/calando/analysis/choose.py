@@ -107,10 +107,10 @@ def planned_runs(study: StudySpec, strategy: StrategySpec, runs: Mapping[str, Ru
 
 
 def runs_to_come(planned: Iterable[PlannedRuns], *, seeds: int) -> int:
-    """How many more runs will be planned once the rates are chosen that are still being chosen.
+    """How many more runs will be planned once the pending rates are chosen.
 
-    Those of the other seeds: the run that chooses a rate is the first of its final runs. Grids may be extended, and
-    runs of different strategies may turn out to be one; both are counted when they are known.
+    They are those of the other seeds: the run that chooses a rate is the first of its final runs. Grids may be
+    extended, and runs of different strategies may turn out to be one; both are counted when they are known.
     """
     return sum(not one.finals for one in planned) * (seeds - 1)
 
@@ -174,13 +174,13 @@ def rate_band(
     """The band of rates within `tolerance` of the best trial's score.
 
     Args:
-        trials: of one strategy, in any order; rates are distinct.
-        measure: of the scores.
+        trials: trials of one strategy, in any order; their rates are distinct.
+        measure: measure of the scores.
         tolerance: in score; None: the measure's own, one percentage point of a share.
 
     Returns:
         None without trials, or where every one failed. An open end means that the band runs over that edge of
-        the grid: it is at least this wide.
+        the grid, and is at least this wide.
 
     >>> scores = {0.01: 0.90, 0.1: 0.95, 1.0: 0.93}
     >>> band = rate_band(RateTrial(lr=lr, score=s, loss=0.2, outcome="finished") for lr, s in scores.items())

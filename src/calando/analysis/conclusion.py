@@ -56,7 +56,7 @@ def headline(
         failed: whether no final run of any strategy finished above chance.
         best: name of the first; None before a final run is there.
         done, expected: runs with a record, and as many as there will be.
-        measure: of the scores.
+        measure: measure of the scores.
         judged: what they are of, "test" or "validation".
     """
     first = ranked[0]
@@ -302,7 +302,7 @@ def advise(
         ranked: best first.
         comparisons: of the others with the first; empty where there is one strategy or one seed.
         prices: by strategy name.
-        measure: of the scores.
+        measure: measure of the scores.
     """
     first = ranked[0]
     open_ = {one.strategy: measure.merit(one.difference) for one in comparisons if one.verdict == "cannot distinguish"}

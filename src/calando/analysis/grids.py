@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.sizes import LEAST, MOST
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def log_grid(centre: float, span: float, count: int) -> tuple[float, ...]:
 
     Args:
         centre: the geometric middle; on the grid where `count` is odd.
-        span: highest / lowest rate, above 1 (without effect where `count` is 1).
-        count: how many.
+        span: highest / lowest rate, above 1; no effect where `count` is 1.
+        count: number of rates.
 
     Raises:
         UsageError: a number out of its range, rates beyond what a float holds, or rates that three digits
@@ -60,21 +61,37 @@ def log_grid(centre: float, span: float, count: int) -> tuple[float, ...]:
     ((0.01, 0.0316, 0.1, 0.316, 1.0), (0.0316, 0.1, 0.316))
     """
     if count < 1:
-        raise UsageError(f"the number of trial rates must be at least 1, got {count}")
+        raise UsageError(message("the number of trial rates must be at least 1, got {count}", count=count))
     if not (math.isfinite(centre) and centre > 0):
-        raise UsageError(f"the centre of a rate grid must be positive and finite, got {centre}")
+        raise UsageError(message("the centre of a rate grid must be positive and finite, got {centre}", centre=centre))
     if not (math.isfinite(span) and span > 0):
-        raise UsageError(f"the span of a rate grid (highest / lowest rate) must be positive and finite, got {span}")
+        raise UsageError(
+            message(
+                "the span of a rate grid (highest / lowest rate) must be positive and finite, got {span}", span=span
+            )
+        )
     if count == 1:
         return (written(centre),)
     if span <= 1:
-        raise UsageError(f"the span of a rate grid (highest / lowest rate) must be above 1, got {span}")
+        raise UsageError(
+            message("the span of a rate grid (highest / lowest rate) must be above 1, got {span}", span=span)
+        )
     grid = tuple(written(_point(centre, span, count, i)) for i in range(count))
     if grid[0] <= 0 or not math.isfinite(grid[-1]):
-        raise UsageError(f"a rate grid round {centre} with span {span} leaves the range of numbers; narrow the span")
+        raise UsageError(
+            message(
+                "a rate grid round {centre} with span {span} leaves the range of numbers; narrow the span",
+                centre=centre,
+                span=span,
+            )
+        )
     if any(low >= high for low, high in pairwise(grid)):
         raise UsageError(
-            f"{count} rates within span {span} are too close to tell apart; widen the span or ask for fewer"
+            message(
+                "{count} rates within span {span} are too close to tell apart; widen the span or ask for fewer",
+                count=count,
+                span=span,
+            )
         )
     return grid
 

@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 
 from calando.analysis.reading import Reading, read_rate
-from calando.errors import CorruptFile, UsageError
+from calando.errors import CorruptFile, UsageError, said_by
 from calando.language import message
 from calando.records import RunSpec
 from calando.records.files import read_plain, write_atomically
@@ -204,9 +204,13 @@ class Looked:
                 raise ValueError("rows are not in the order of their updates")
             return made
         except OSError as error:
-            raise CorruptFile(f"{path} cannot be read: {error.strerror}") from error
+            raise CorruptFile(
+                message("{path} cannot be read: {strerror}", path=path, strerror=error.strerror)
+            ) from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CorruptFile(f"{path} holds no probes, or is damaged ({type(error).__name__})") from error
+            raise CorruptFile(
+                message("{path} holds no probes, or is damaged ({kind})", path=path, kind=type(error).__name__)
+            ) from error
 
 
 def kept_looks(folder: Path, spec: RunSpec, looks: Looks) -> Looked | None:
@@ -221,10 +225,23 @@ def kept_looks(folder: Path, spec: RunSpec, looks: Looks) -> Looked | None:
     try:
         found = Looked.read(folder / FILE)
     except CorruptFile as error:
-        raise CorruptFile(f"{error}; remove it to have it made again, or name another folder=") from error
+        raise CorruptFile(
+            message("{error}; remove it to have it made again, or name another folder=", error=said_by(error))
+        ) from error
     if found.spec is None or found.spec.digest() != spec.digest():
-        whose = "a training of its own" if found.spec is None else f"another run, of {found.spec.strategy.text}"
-        raise UsageError(f"{str(folder)!r} holds looks at {whose}: name another folder=, or remove {FILE} there")
+        whose = (
+            message("a training of its own")
+            if found.spec is None
+            else message("another run, of {text}", text=found.spec.strategy.text)
+        )
+        raise UsageError(
+            message(
+                "{folder!r} holds looks at {whose}: name another folder=, or remove {file} there",
+                folder=str(folder),
+                whose=whose,
+                file=FILE,
+            )
+        )
     enough = found.stopped is not None or found.step >= looks.until
     return found if enough else None
 

@@ -29,7 +29,7 @@ def paired_sd(differences: ArrayLike, *, resolution: float) -> Floats:
     """Standard deviation of paired differences, never below what rounding alone makes.
 
     Args:
-        differences: [..., n] with n >= 2, in score.
+        differences: shape [..., n] with n >= 2, in score.
         resolution: step between two possible scores, 1 / (test samples); 0 for scores that are not rounded.
 
     Returns:
@@ -48,11 +48,11 @@ def paired_p(differences: ArrayLike, *, resolution: float) -> Floats:
     """Two-sided p-value of "the mean difference is zero".
 
     Args:
-        differences: [..., n] with n >= 2, in score.
-        resolution: as in `paired_sd`.
+        differences: shape [..., n] with n >= 2, in score.
+        resolution: step between two possible scores; 0 for scores that are not rounded.
 
     Returns:
-        [...], in [0, 1]. Differences that are all zero, unrounded: 1.
+        Shape [...], in [0, 1]; 1 where differences are all zero and scores are not rounded.
 
     >>> paired_p([[0.01, 0.02, 0.03], [-0.01, 0.02, 0.0]], resolution=0).round(3).tolist()
     [0.074, 0.742]
@@ -72,13 +72,13 @@ def paired_interval(
     """Confidence interval of the mean difference, cut to [-most, most]: no difference of scores lies outside.
 
     Args:
-        differences: [..., n] with n >= 2, in score.
-        resolution: as in `paired_sd`.
-        level: confidence in (0, 1); one, or [...].
-        most: the largest difference that there can be, 1 of shares.
+        differences: shape [..., n] with n >= 2, in score.
+        resolution: step between two possible scores; 0 for scores that are not rounded.
+        level: confidence in (0, 1), one for all or of shape [...].
+        most: the largest difference possible, 1 for shares.
 
     Returns:
-        Lower and upper ends, each [...], in score.
+        Lower and upper ends, each of shape [...], in score.
 
     >>> low, high = paired_interval([0.01, 0.02, 0.03], resolution=0)
     >>> round(float(low), 4), round(float(high), 4)

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calando.errors import UsageError
+from calando.language import message
 
 __all__ = ["HEAD", "RULES", "STOPS", "Landmarks", "RangeCurves", "Rule", "capped", "landmarks", "smooth", "start_of"]
 
@@ -89,26 +90,55 @@ class RangeCurves:
         steps = np.array(rates, float)
         rows = np.atleast_2d(np.array(losses, float))
         if steps.ndim != 1 or len(steps) < FEWEST:
-            raise UsageError(f"a range test needs a row of {FEWEST} rates or more, got shape {steps.shape}")
+            raise UsageError(
+                message(
+                    "a range test needs a row of {fewest} rates or more, got shape {shape}",
+                    fewest=FEWEST,
+                    shape=steps.shape,
+                )
+            )
         if rows.ndim != 2 or rows.shape[0] < 1 or rows.shape[1] != len(steps):
-            raise UsageError(f"losses must have a column for each of the {len(steps)} rates, got shape {rows.shape}")
+            raise UsageError(
+                message(
+                    "losses must have a column for each of the {count} rates, got shape {shape}",
+                    count=len(steps),
+                    shape=rows.shape,
+                )
+            )
         if not (np.isfinite(steps).all() and steps[0] > 0 and (np.diff(steps) > 0).all()):
-            raise UsageError("the rates of a range test must be positive, finite and increasing; sort them")
+            raise UsageError(message("the rates of a range test must be positive, finite and increasing; sort them"))
         strides = np.diff(np.log(steps))
         if np.abs(strides / strides.mean() - 1).max() > UNEVEN:
-            raise UsageError("the rates of a range test must grow by the same factor each step; use numpy.geomspace")
+            raise UsageError(
+                message("the rates of a range test must grow by the same factor each step; use numpy.geomspace")
+            )
         if chance is not None and not np.isfinite(chance):
-            raise UsageError(f"chance must be the finite loss of a network that knows nothing, or None, got {chance}")
+            raise UsageError(
+                message(
+                    "chance must be the finite loss of a network that knows nothing, or None, got {chance}",
+                    chance=chance,
+                )
+            )
         rows[np.logical_or.accumulate(~np.isfinite(rows), axis=1)] = np.nan
         if stopped is None:
             stopped = ["not finite" if np.isnan(row[-1]) else None for row in rows]
         if len(stopped) != len(rows):
             raise UsageError(
-                f"stopped must hold, for each of the {len(rows)} repeats, how it ended; got {len(stopped)}"
+                message(
+                    "stopped must hold, for each of the {count} repeats, how it ended; got {given}",
+                    count=len(rows),
+                    given=len(stopped),
+                )
             )
         for reason in stopped:
             if reason is not None and reason not in STOPS:
-                raise UsageError(f"a repeat stops because it {', '.join(STOPS)}, or None, got {reason!r}")
+                raise UsageError(
+                    message(
+                        "a repeat stops because it {stops}, or None, got {reason!r}",
+                        stops=", ".join(STOPS),
+                        reason=reason,
+                    )
+                )
         return cls(steps, rows, tuple(stopped), chance)
 
 

@@ -204,17 +204,21 @@ class Reading:
             high=high,
         )
 
+    @property
+    def first_line(self) -> str:
+        """The verdict, with the rate and the step that it is of, where the rate is known."""
+        if self.rate is None:
+            return self.heading
+        return message(
+            "rate {rate:.3g} after {step:,} of {total:,} updates: {heading}",
+            rate=self.rate,
+            step=self.step,
+            total=self.total_steps,
+            heading=self.heading,
+        )
+
     def __str__(self) -> str:
-        first = translated(self.heading)
-        if self.rate is not None:
-            first = _(
-                "rate {rate:.3g} after {step:,} of {total:,} updates: {heading}",
-                rate=self.rate,
-                step=self.step,
-                total=self.total_steps,
-                heading=self.heading,
-            )
-        lines = [first, *([f"  {translated(self.instead)}"] if self.instead else [])]
+        lines = [translated(self.first_line), *([f"  {translated(self.instead)}"] if self.instead else [])]
         lines += [f"  - {translated(text)}" for text in self.because]
         return "\n".join([*lines, *(_("  note: {text}", text=text) for text in self.cautions)])
 

@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 Verdict = Literal["better", "worse", "cannot distinguish", "no verdict"]
+"""What a study says of a strategy, compared with the best one."""
+
 Edge = Literal["low", "high"]
 
 NOT_WRITTEN = {"folder", "planned"}
@@ -39,7 +41,7 @@ NOT_WRITTEN = {"folder", "planned"}
 
 @dataclass(frozen=True)
 class Spread:
-    """Some numbers, their mean and sample standard deviation (nan where n = 1)."""
+    """Numbers with their mean and sample standard deviation (nan where n = 1)."""
 
     values: tuple[float, ...]
     mean: float
@@ -75,7 +77,7 @@ class RateChoice:
 
     @property
     def fully_tuned(self) -> bool:
-        """Whether the rate is settled, and was given or beat a rate on each side: only then is it a fair opponent's."""
+        """Whether the rate is settled, and was given or beat a rate on each side, which a fair comparison needs."""
         return self.lr is not None and not self.at_edge and not self.failed
 
 
@@ -86,7 +88,7 @@ class PlannedRuns:
     Final runs differ in their seed alone, so naming a thousand of them costs little more than naming one.
 
     Args:
-        choice: how far that of its rate has come.
+        choice: how far the choice of its rate has come.
         finals: digests of its final runs, by seed from 0; empty while a trial is pending. The run that chose the rate
             is a trial and the first of these.
         first: the final run at seed 0; None while a trial is pending.
@@ -103,16 +105,16 @@ class PlannedRuns:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """All of them, each once."""
+        """Digests of trials and final runs, each once."""
         return tuple(dict.fromkeys(self.trials + self.finals))
 
     def up_to(self, seeds: int) -> PlannedRuns:
-        """The same with so many of its final runs."""
+        """The same plan with the first `seeds` of its final runs."""
         return replace(self, finals=self.finals[:seeds])
 
     @property
     def final_runs(self) -> tuple[RunSpec, ...]:
-        """The runs that are compared: seeds 0 … seeds - 1 at the settled rate; none while a trial is pending."""
+        """The runs that are compared, with seeds 0 … seeds - 1 at the settled rate; none while a trial is pending."""
         if self.first is None:
             return ()
         return tuple(self.first.model_copy(update={"seed": seed}) for seed in range(len(self.finals)))
@@ -150,16 +152,16 @@ class StrategyResult:
     """One row of the answer.
 
     Args:
-        name: the strategy's.
+        name: name of the strategy.
         text: the pipe text with the settled rate: paste it to run it again.
         lr: the settled rate; None while trials are pending.
         chosen: whether the rate was chosen by trials (else it was given).
-        trials: ascending in rate.
+        trials: its trials, ascending in rate.
         note: what the reader must know about the choice ("grid extended to 3.2"), or "".
         validation: end-of-run validation scores of final runs that did not choose the rate where seeds allow.
         validation_chose: True where only the run that chose the rate was there to report.
         test: test scores of all final runs, in seed order; None before they are read.
-        steps_to_target: by seed, in order; None where the target was not reached; empty while there is no target.
+        steps_to_target: in seed order; None where the target was not reached; empty while there is no target.
         diverged, died: how many of all runs of this strategy, trials included; a run whose test look is not finite
             counts as diverged.
         steps_trials, steps_final: updates charged, as if each run had been trained alone; a run used by both counts
@@ -197,8 +199,8 @@ class Comparison:
     """One strategy against the best one, on test scores paired seed by seed.
 
     Args:
-        strategy, best: names.
-        n: paired seeds; where seeds are added, those of the look that settled it, or of the last one.
+        strategy, best: names of the two.
+        n: number of paired seeds; where seeds are added, those of the look that settled it, or of the last one.
         difference: mean of (strategy - best), in score.
         low, high: the interval at `level`, consistent with the verdict: it excludes 0 exactly where the verdict is
             better or worse. Where the strategy is not fully tuned it is of the rate it has, and no verdict.
@@ -230,10 +232,10 @@ class Advice:
         level: all strategies that it was chosen from by a rule of ours, since the tests do not distinguish them; best
             first, itself among them; empty where there was no choice.
         why: what the rule found in its favour; "" where there was no choice.
-        n: seeds that do not distinguish those in `level`.
+        n: number of seeds, which do not distinguish those in `level`.
         apart: how far the lowest mean score of those in `level` is below the highest.
         behind: how far its own is below the highest.
-        near: how much worse a score may be that is nearly as good.
+        near: how much worse a score may be and still count as nearly as good.
     """
 
     name: str
@@ -252,7 +254,7 @@ class Saved:
 
     Args:
         looks: seeds at each look taken.
-        most: seeds a strategy, at most.
+        most: the most seeds that a strategy might have had.
         finals, of_finals: final runs made, and of the fixed design.
         updates, of_updates: updates charged for everything, as in `StudySummary`, and what the fixed design would
             charge: the final runs not made count as the mean of those of their strategy.
@@ -276,7 +278,7 @@ class StudySummary(Shown):
         results: best first (by mean test score; before tests are read, by validation).
         best: name of the first; None before any final run is there.
         comparisons: one for each other strategy, in the order of `results`; empty where n < 2.
-        target: the validation score counted to, or None.
+        target: the validation score to reach, or None.
         target_source: "given", or "best fixed-rate score".
         headline: the verdict in a few sentences.
         advice: the strategy to use; None before the study is complete, and where every final run failed.
@@ -315,7 +317,7 @@ class StudySummary(Shown):
     folder: Path | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """As what `json.dumps(..., allow_nan=False)` takes: nan and infinities become None."""
+        """Values that `json.dumps(..., allow_nan=False)` takes; nan and infinities become None."""
         plain = _plain(self)
         assert isinstance(plain, dict)
         return plain

@@ -70,14 +70,14 @@ def _decaying(strategy: StrategySpec) -> list[str]:
 def target_of(
     study: StudySpec, planned: Sequence[PlannedRuns], runs: Mapping[str, RunRecord]
 ) -> tuple[float | None, str]:
-    """The validation score that is counted to, and where it comes from.
+    """The target, a validation score, and where it comes from.
 
-    Not given, it is the best over the strategies of a fixed rate of: the validation score at the end, mean over the
-    seeds of its final runs. It is known once all of those runs are done, so that it never moves. A diverged run
-    counts as chance in its mean; a strategy of which no final run finished gives no target.
+    If it is not given, it is the best of the strategies with a fixed rate: of each, the validation score at the end,
+    mean over the seeds of its final runs. It is known once all of those runs are done, so that it never moves. A
+    diverged run counts as chance in its mean; a strategy without a finished final run gives no target.
 
     Args:
-        planned: of each of the study's strategies, in their order.
+        planned: planned runs of each of the study's strategies, in their order.
         runs: records by `RunSpec.digest()`.
     """
     if study.target is not None:

@@ -42,10 +42,10 @@ class Standing:
 
     Args:
         seeds: strategy -> how many final runs it needs, as far as records decide; for good where it is settled.
-        looks: those taken.
+        looks: looks taken.
         settled: strategy -> seeds at the look that called it worse, or found that no run of it works.
         comparisons: strategy -> what its last look found; the best of the last look has none.
-        best: of the last look taken; None before the first.
+        best: the best strategy of the last look taken; None before the first.
         decided: whether no further seed is asked for.
     """
 
@@ -74,7 +74,7 @@ def plan_study(
 
     Args:
         runs: records by `RunSpec.digest()`.
-        tests: test scores by the same.
+        tests: test scores, by the same.
     """
     plans = [planned_runs(study, strategy, runs) for strategy in study.strategies]
     if study.until is None:

@@ -150,15 +150,15 @@ def against_best(
     """Compare every strategy with the best one, seed by seed.
 
     Args:
-        best: name of the strategy with the best mean, of those that are given a verdict.
+        best: name of the strategy with the best mean among those that get a verdict.
         scores: name -> test scores in seed order, all of one length n; the best among them.
         resolution: step between two possible scores, 1 / (test samples); 0 for scores that are not rounded.
-        measure: of the scores.
+        measure: measure of the scores.
         alpha: how often any verdict may be false, at most 5%; less at each of several looks.
 
     Returns:
-        One comparison a strategy but the best, in the order of `scores`. With one seed there is no interval (nan), and
-        nothing is distinguished.
+        One comparison for each strategy but the best, in the order of `scores`. With one seed there is no interval
+        (nan), and nothing is distinguished.
 
     >>> print(against_best("a", {"a": [0.95, 0.94], "b": [0.90, 0.90]}, resolution=1e-4)[0].text)
     cannot distinguish at n = 2 (difference -4.50 points, 95% interval -10.85 to 1.85)

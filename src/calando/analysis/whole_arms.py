@@ -56,9 +56,13 @@ def check_runs(budget: float, *, seed: int) -> None:
     check(TuneSpec, budget=budget, seed=seed)
     if budget < LEAST_RUNS:
         raise UsageError(
-            f"your own training code cannot be forked at any update, so each rate takes a whole run, and "
-            f"{LEAST_RUNS:g} are the least between which a best one can lie: give a budget= of {LEAST_RUNS:g} or "
-            f"more, got {budget:g}"
+            message(
+                "your own training code cannot be forked at any update, so each rate takes a whole run, and "
+                "{least_runs:g} are the least between which a best one can lie: give a budget= of "
+                "{least_runs:g} or more, got {budget:g}",
+                least_runs=LEAST_RUNS,
+                budget=budget,
+            )
         )
 
 

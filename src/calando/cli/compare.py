@@ -60,7 +60,11 @@ LENGTHS = {
     **LENGTHS,
 )
 def compare(
-    call: Callable[..., StudySummary], verify_sharing: bool = False, no_sharing: bool = False, as_json: bool = False
+    call: Callable[..., StudySummary],
+    verify_sharing: bool = False,
+    no_sharing: bool = False,
+    page: bool = True,
+    as_json: bool = False,
 ) -> None:
     """Compare strategies and say which one to use.
 
@@ -105,6 +109,8 @@ def compare(
         raise typer.Exit(130)
     assert answer.folder is not None
     print_study(answer, as_json=as_json)
+    if not page:
+        return
     # The answer first: whatever becomes of the pictures, it stands.
     if sys.stdout is not None:
         sys.stdout.flush()

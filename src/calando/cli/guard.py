@@ -23,6 +23,7 @@ from typing import NoReturn
 
 from calando.cli.ending import Ending
 from calando.errors import plain
+from calando.language import message, translated
 from calando.process_limits import (
     FROM_OTHERS,
     for_more_files,
@@ -104,7 +105,7 @@ def _be_the_command(command: Callable[[], Ending], held: int, word: int) -> NoRe
             ending = Ending(asked.code if isinstance(asked.code, int) else 1 if asked.code else 0)
         if sys.stdout is not None:
             sys.stdout.flush()
-        os.write(word, json.dumps([ending.status, ending.line]).encode())
+        os.write(word, json.dumps([ending.status, ending.line, translated(ending.line)]).encode())
     except BaseException:
         held_back = traceback.format_exc().encode(errors="backslashreplace")
         with suppress(OSError):
@@ -126,8 +127,8 @@ def _word(pipe: int) -> Ending | None:
     """The command's own last word; None: it died without one."""
     os.set_blocking(pipe, False)
     with suppress(BlockingIOError, ValueError):
-        status, line = json.loads(os.read(pipe, 2**16))
-        return Ending(status, line)
+        status, line, shown = json.loads(os.read(pipe, 2**16))
+        return Ending(status, line, shown=shown)
     return None
 
 
@@ -147,7 +148,9 @@ def _translated(code: int, word: Ending | None, held: str) -> Ending | None:
     if word is not None and word.status == 0:
         if not is_want_of_memory(held):
             return None
-        return Ending(0, "processes of this command found too little memory and were replaced (see `ulimit -v`)")
+        return Ending(
+            0, message("processes of this command found too little memory and were replaced (see `ulimit -v`)")
+        )
     said = held if word is None else f"{held}\n{word.line}"
     if word is not None and word.line.startswith(OUR_OWN):
         return word
@@ -157,7 +160,7 @@ def _translated(code: int, word: Ending | None, held: str) -> Ending | None:
     if is_want_of_memory(said):
         return Ending(1, for_more_memory(reason))
     if code < 0 or (word is None and "Traceback" not in held):  # a library in C ended it
-        return Ending(1, for_more_memory(f"as it seems: {reason}"))
+        return Ending(1, for_more_memory(message("as it seems: {reason}", reason=reason)))
     return None
 
 
@@ -167,7 +170,9 @@ def _last_sign(text: str) -> str:
 
 
 def _how(code: int) -> str:
-    return f"ended with {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+    if code < 0:
+        return message("ended with {name}", name=signal.Signals(-code).name)
+    return message("exited with status {status}", status=code)
 
 
 def _die_of(number: int) -> NoReturn:

@@ -14,7 +14,7 @@ import typer
 import calando
 from calando.cli.options import Given, verb
 from calando.errors import UsageError
-from calando.language import _, message
+from calando.language import _, message, translated
 
 if TYPE_CHECKING:
     from calando.verbs.importing import ImportedRuns
@@ -70,7 +70,7 @@ def import_runs(call: Callable[..., ImportedRuns], output: Path | None = None, a
             )
         )
         for finding in one.findings:
-            typer.echo(f"  {finding}")
+            typer.echo(f"  {translated(finding.sentence)}")
         for note in found.notes:
             typer.echo(_("  note: {text}", text=note))
         typer.echo(_("  again: {command}", command=one.again))

@@ -59,7 +59,7 @@ def _command() -> Ending:
             return Ending(1, for_more_files(line))
         if isinstance(error, CodeFailed):
             return Ending(2, "\n    ".join((plain(translated(error.args[0])), *error.printed)))
-        return Ending(2 if isinstance(error, UsageError) else 1, plain(translated(said_by(error))))
+        return Ending(2 if isinstance(error, UsageError) else 1, plain(said_by(error)))
     except MemoryError as error:
         return _no_memory(error)
     except OSError as error:

@@ -14,7 +14,7 @@ import typer
 import calando
 from calando.cli import completion
 from calando.cli.options import Given, verb
-from calando.language import _
+from calando.language import _, translated
 
 if TYPE_CHECKING:
     from calando.records.preview import Preview
@@ -101,4 +101,4 @@ def _show(preview: Preview) -> None:
     branch = preview.branch
     typer.echo(_("branch: {strategy}, {steps} steps", strategy=branch.strategy.text, steps=branch.steps))
     for finding in preview.findings:
-        typer.echo(f"  {finding}")
+        typer.echo(f"  {translated(finding.sentence)}")

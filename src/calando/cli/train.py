@@ -19,6 +19,7 @@ from calando.cli.output import others_on_stderr, print_notes
 from calando.errors import NotDrawn, said_by
 from calando.language import _, message, translated
 from calando.standing import time_left
+from calando.stored_words import recognized
 from calando.verbs.progress import Pace, is_off
 from calando.verbs.stored_spec import is_stored
 
@@ -108,7 +109,7 @@ def _print(trained: Trained, picture: str | None) -> None:
             )
         )
     for event in trained.record.events:
-        typer.echo(event)
+        typer.echo(_("step {step}: {text}", step=event.step, text=recognized(event.what)))
     if idle := idle_controllers(trained.record.spec.strategy, [trained.record]):
         typer.echo(translated(idle))
     typer.echo(trained)

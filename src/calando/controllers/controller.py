@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar, cast, final, overload
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.registry import Registry, home_of
 
 __all__ = [
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 State = Any
-"""A controller's own: a NamedTuple of numbers, tuples of numbers and further NamedTuples; {} where it has none."""
+"""A controller's state: a NamedTuple of numbers, tuples of numbers and further NamedTuples; {} where it has none."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,20 @@ class Observation:
     Args:
         step: index of the update just made, or, for a non-finite loss, just refused.
         loss: its training loss.
-        rate: of the first parameter group in it.
-        validation_loss: where an evaluation followed this update; else None.
-        validation_score: as `validation_loss`, in [0, 1].
+        rate: rate of the first parameter group in that update.
+        validation_loss: the loss of an evaluation that followed this update; None where there was none.
+        validation_score: the score of that evaluation, in [0, 1]; else None.
         chance: the mean loss of a network that knows how frequent each class is and nothing else: the entropy of the
             training labels, log(classes) where all are equally frequent; None where the loss is not a cross-entropy.
         batch_chance: the loss of that network on the batch of this update; None: as `chance`.
-        dead: share of the trained tensors whose gradient is exactly zero, in [0, 1]; None where nobody looked. It
-            need not be looked at after every update: a network that is dead stays dead.
+        dead: share of the trained tensors whose gradient is exactly zero, in [0, 1]; None where it was not measured. It
+            need not be measured after every update: a network that is dead stays dead.
         slope, curvature: along the update d just made, on its batch: -g d and d (g' - g), with g and g' the gradients
-            before and after it; of a quadratic loss, d H d. Where a controller needs them; else None.
-        ahead: the first parameter group's rate at the next update as it is scheduled, without multipliers. Likewise.
+            before and after it; of a quadratic loss, d H d. None where no controller needs them.
+        ahead: the first parameter group's rate scheduled for the next update, without multipliers. None where no
+            controller needs it.
         broken: what was found not finite behind a finite loss, in words, such as "validation loss is nan"; "" where
-            nothing was, or nobody looked. The loss is that before the update: what the update itself ruins is seen
+            nothing was found or looked for. The loss is that before the update: what the update itself ruins is seen
             where weights are evaluated.
     """
 
@@ -106,16 +108,16 @@ class Observation:
 
 @dataclass(frozen=True)
 class Action:
-    """What the controller asks for, from the next update on.
+    """What a controller asks for, from the next update on.
 
     Args:
-        multiplier: of the scheduled rate; in force until the next action says otherwise.
+        multiplier: factor on the scheduled rate, in force until the next action.
         stop: a reason to end the run as diverged, or None.
         event: a sentence for the record, or "".
-        keep: the state after this update is worth coming back to; the loop keeps the last two of these (the first is
-            the state before the first update).
-        rewind: go back to the older of the two kept states, and leave out the batches trained on since. It wins over
-            every `stop`. The controller that asks keeps its own state, all others go back too.
+        keep: whether the state after this update is worth going back to; the loop keeps the last two such states (the
+            first is the state before the first update).
+        rewind: whether to go back to the older of the two kept states, and to leave out the batches trained on since.
+            It wins over every `stop`. The controller that asks keeps its own state; all others go back, too.
     """
 
     multiplier: float = 1.0
@@ -126,9 +128,9 @@ class Action:
 
 
 class Controller(Protocol):
-    """Anything with a first state, needs at each update, and an answer to each observation.
+    """Anything with a first state, needs at each update, and a response to each observation.
 
-    One whose older versions stored another state also has `read_state(stored) -> state`.
+    A controller whose older versions stored another kind of state also has `read_state(stored) -> state`.
     """
 
     def initial(self) -> State:
@@ -195,10 +197,10 @@ def state_like(first: Any, stored: Any) -> Any:
 @final
 @dataclass(frozen=True)
 class Length:
-    """An option that a text gives as a length in any unit.
+    """An option that a text writes as a length in any unit.
 
     Args:
-        default: the length where none is given.
+        default: the length where a text gives none.
         least: the fewest steps that it comes to.
     """
 
@@ -210,7 +212,7 @@ def length(default: str | int, *, least: int, steps: int | None = None) -> Any:
     """A field of a controller that counts steps and is a length in a text, such as '10%' or '2 epochs'.
 
     Args:
-        default: in a text.
+        default: the length where a text gives none.
         least: the fewest steps that a text's length comes to.
         steps: the default in Python; None: there is none.
     """
@@ -221,7 +223,7 @@ def length(default: str | int, *, least: int, steps: int | None = None) -> Any:
 
 
 def internal(default: float) -> Any:
-    """A field of a controller that no text gives."""
+    """A field of a controller that a text cannot give."""
     return dataclasses.field(default=default, metadata={"internal": True})
 
 
@@ -260,7 +262,13 @@ def entry_of(make: type[Part], example: str, *, decays: bool = False) -> Entry[P
         if item.metadata.get("internal"):
             continue
         if not isinstance(option, Length | float | int | str):
-            raise UsageError(f"{make.__name__}: {item.name} must have a default, a number or a word, or be length(...)")
+            raise UsageError(
+                message(
+                    "{make}: {name} must have a default, a number or a word, or be length(...)",
+                    make=make.__name__,
+                    name=item.name,
+                )
+            )
         options[item.name] = option
     return Entry(make, MappingProxyType(options), example, (inspect.getdoc(make) or "").partition("\n")[0], decays)
 
@@ -279,9 +287,9 @@ def register(
 
     Args:
         make: its class. A list shows its docstring's first line.
-        name: what a text calls it; without it the class's own name in small letters.
-        example: a text that calls it, for messages and `calando.testing`; without it a call without options.
-        decays: it lowers the rate as training goes on: refused for a method that needs no decay.
+        name: its name in a text; without it, the class's own name in lower case.
+        example: a text that calls it, for messages and `calando.testing`; without it, a call without options.
+        decays: whether it lowers the rate as training goes on; it is then refused for a method that needs no decay.
 
     Raises:
         UsageError: no frozen dataclass; an option without a default; a name that is taken or that no text can call.
@@ -306,7 +314,9 @@ def register(
     def add(make: Made) -> Made:
         frozen = getattr(getattr(make, "__dataclass_params__", None), "frozen", False)
         if not isinstance(make, type) or not frozen:
-            raise UsageError(f"a controller is a class with @dataclass(frozen=True), got {quote(make)}")
+            raise UsageError(
+                message("a controller is a class with @dataclass(frozen=True), got {make}", make=quote(make))
+            )
         called = name or make.__name__.lower()
         entry: Entry[Controller] = entry_of(make, example or f"{called}()", decays=decays)
         CONTROLLERS.add(called, entry, home=home_of(make))

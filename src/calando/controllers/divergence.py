@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 from calando.controllers.controller import Action, Observation, State, Wants
+from calando.language import message
 
 __all__ = ["Divergence", "not_finite"]
 
@@ -43,5 +44,7 @@ def not_finite(observation: Observation) -> str:
     'weights are not finite after step 7'
     """
     if not math.isfinite(observation.loss):
-        return f"loss is {observation.loss} at step {observation.step}"
-    return f"{observation.broken} after step {observation.step}" if observation.broken else ""
+        return message("loss is {loss} at step {step}", loss=observation.loss, step=observation.step)
+    if not observation.broken:
+        return ""
+    return message("{what} after step {step}", what=observation.broken, step=observation.step)

@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from calando.controllers.controller import Action, Observation, Wants, internal, length, register
 from calando.errors import UsageError
+from calando.language import message
 
 __all__ = ["FIRST", "Edge", "EdgeState"]
 
@@ -57,8 +58,9 @@ class Edge:
 
     Args:
         until: updates for which it caps, at least 1.
-        sigma: 1 falls fastest by this model, 2 is the edge; in (0, 2].
-        smoothing: coefficient of the averages, in [0, 1); 0 takes the last measurement alone.
+        sigma: the cap as a multiple of the rate at which the loss is least along the step, in (0, 2]; 2 is the edge of
+            stability.
+        smoothing: coefficient of the averages of slope and curvature, in [0, 1); 0 takes the last measurement alone.
         eps: added to the curvature, above 0.
         every: updates between two measurements, at least 1; each costs a forward and a backward pass.
 
@@ -84,15 +86,15 @@ class Edge:
 
     def __post_init__(self) -> None:
         if self.until < 1:
-            raise UsageError(f"edge: until must be at least 1 update, got {self.until}")
+            raise UsageError(message("edge: until must be at least 1 update, got {until}", until=self.until))
         if not 0 < self.sigma <= 2:
-            raise UsageError(f"edge: sigma must be in (0, 2], got {self.sigma}")
+            raise UsageError(message("edge: sigma must be in (0, 2], got {sigma}", sigma=self.sigma))
         if not 0 <= self.smoothing < 1:
-            raise UsageError(f"edge: smoothing must be in [0, 1), got {self.smoothing}")
+            raise UsageError(message("edge: smoothing must be in [0, 1), got {smoothing}", smoothing=self.smoothing))
         if not 0 < self.eps < math.inf:
-            raise UsageError(f"edge: eps must be above 0 and finite, got {self.eps}")
+            raise UsageError(message("edge: eps must be above 0 and finite, got {eps}", eps=self.eps))
         if self.every < 1:
-            raise UsageError(f"edge: every must be at least 1 update, got {self.every}")
+            raise UsageError(message("edge: every must be at least 1 update, got {every}", every=self.every))
 
     def initial(self) -> EdgeState:
         return EdgeState()
@@ -102,7 +104,7 @@ class Edge:
         return Wants(curvature=step < self.until and step % self.every == 0, ahead=step + 1 < self.until)
 
     def respond(self, state: EdgeState, observation: Observation) -> tuple[EdgeState, Action]:
-        """Take in a measurement, and cap the next update; the first updates go at a hundredth of their rate."""
+        """Take in a measurement, and cap the next update; the updates before it have a hundredth of their rate."""
         rate, mine, following = observation.rate, state.multiplier, state
         if observation.slope is not None and observation.curvature is not None and rate > 0:
             slope, curvature = observation.slope / rate, observation.curvature / rate / rate
@@ -117,16 +119,16 @@ class Edge:
         else:
             capped = mine
         done = mine < 1 <= capped and step >= self.until
-        event = f"the cap of the first {self.until} updates is lifted" if done else ""
+        event = message("the cap of the first {until} updates is lifted", until=self.until) if done else ""
         return following._replace(multiplier=capped), Action(multiplier=capped, event=event)
 
     def measure(self, state: EdgeState, *, slope: float, curvature: float) -> EdgeState:
         """The averages after a measurement; one that is not finite is passed over.
 
         Args:
-            state: the last one.
-            slope: -<gradient, u>; below 0, where u climbs, it counts as 0.
-            curvature: <u, Hessian u>, the mean along the step; its sign does not count.
+            state: the state before it.
+            slope: -<gradient, u>, where u is the step at rate 1; below 0, where u climbs, it counts as 0.
+            curvature: <u, Hessian u>, mean along the step; its sign does not count.
         """
         if not (math.isfinite(slope) and math.isfinite(curvature)):
             return state
@@ -141,9 +143,9 @@ class Edge:
         """The cap for update `step`, in [0, 1]: 1 before anything is measured, and from `until` on.
 
         Args:
-            state: after the last measurement.
+            state: the state after the last measurement.
             step: index of the update.
-            rate: scheduled for it, above 0 or 0.
+            rate: the rate scheduled for it, 0 or more.
         """
         if not state.measured or step >= self.until or rate == 0:
             return 1.0

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from calando.controllers.controller import Action, Observation, Wants, length, register
 from calando.errors import UsageError
+from calando.language import message
 
 __all__ = ["METRICS", "Metric", "Plateau", "PlateauState", "ThresholdMode"]
 
@@ -58,7 +59,7 @@ class Plateau:
         threshold_mode: "rel" or "abs".
         cooldown: steps after a cut in which nothing is counted, 0 or more.
         floor: smallest multiplier, in [0, 1].
-        metric: "validation_loss"; "validation_score", which is to rise; or "training_loss", of every batch, smoothed
+        metric: "validation_loss"; "validation_score", which should rise; or "training_loss", of every batch, smoothed
             as an exponential mean over a quarter of the patience, without bias at the start.
 
     Raises:
@@ -85,20 +86,39 @@ class Plateau:
 
     def __post_init__(self) -> None:
         if not 0 < self.factor < 1:
-            raise UsageError(f"plateau: factor must be in (0, 1), got {self.factor}")
+            raise UsageError(message("plateau: factor must be in (0, 1), got {factor}", factor=self.factor))
         if self.patience < 1:
-            raise UsageError(f"plateau: patience must be at least 1 step, got {self.patience}")
+            raise UsageError(
+                message("plateau: patience must be at least 1 step, got {patience}", patience=self.patience)
+            )
         if self.threshold_mode not in ("rel", "abs"):
-            raise UsageError(f"plateau: threshold_mode must be 'rel' or 'abs', got {self.threshold_mode!r}")
+            raise UsageError(
+                message(
+                    "plateau: threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}",
+                    threshold_mode=self.threshold_mode,
+                )
+            )
         if not 0 <= self.threshold < (1 if self.threshold_mode == "rel" else math.inf):
             wanted = "[0, 1)" if self.threshold_mode == "rel" else "[0, inf)"
-            raise UsageError(f"plateau: threshold must be in {wanted}, got {self.threshold}")
+            raise UsageError(
+                message(
+                    "plateau: threshold must be in {wanted}, got {threshold}", wanted=wanted, threshold=self.threshold
+                )
+            )
         if self.cooldown < 0:
-            raise UsageError(f"plateau: cooldown must be 0 steps or more, got {self.cooldown}")
+            raise UsageError(
+                message("plateau: cooldown must be 0 steps or more, got {cooldown}", cooldown=self.cooldown)
+            )
         if not 0 <= self.floor <= 1:
-            raise UsageError(f"plateau: floor must be in [0, 1], got {self.floor}")
+            raise UsageError(message("plateau: floor must be in [0, 1], got {floor}", floor=self.floor))
         if self.metric not in METRICS:
-            raise UsageError(f"plateau: metric must be one of {', '.join(METRICS)}, got {self.metric!r}")
+            raise UsageError(
+                message(
+                    "plateau: metric must be one of {metrics}, got {metric!r}",
+                    metrics=", ".join(METRICS),
+                    metric=self.metric,
+                )
+            )
 
     def initial(self) -> PlateauState:
         return PlateauState(best=-math.inf if self._rises else math.inf)
@@ -107,7 +127,7 @@ class Plateau:
         return Wants(seen="loss" if self.metric == "training_loss" else self.metric)
 
     def respond(self, state: PlateauState, observation: Observation) -> tuple[PlateauState, Action]:
-        """Answer where there is a new value of the metric: after evaluations, or after every update."""
+        """Act where there is a new value of the metric: after evaluations, or after every update."""
         state, value = self._measure(state, observation)
         best, since, multiplier = state.best, state.since, state.multiplier
         if value is None:
@@ -117,9 +137,23 @@ class Plateau:
         if observation.step - since < self.patience or multiplier <= self.floor:
             return state, Action(multiplier=multiplier)
         cut = max(multiplier * self.factor, self.floor)
-        named = self.metric.replace("_", " ")
-        steps = f"{observation.step - since} {'step' if observation.step - since == 1 else 'steps'}"
-        event = f"rate multiplied by {self.factor:g}: no progress on {named} {best:g} for {steps}"
+        level = message(
+            "validation loss {best:g}"
+            if self.metric == "validation_loss"
+            else "validation score {best:g}"
+            if self.metric == "validation_score"
+            else "training loss {best:g}",
+            best=best,
+        )
+        steps = observation.step - since
+        event = message(
+            "rate multiplied by {factor:g}: no progress on {level} for {steps} step"
+            if steps == 1
+            else "rate multiplied by {factor:g}: no progress on {level} for {steps} steps",
+            factor=self.factor,
+            level=level,
+            steps=steps,
+        )
         return state._replace(since=observation.step + self.cooldown, multiplier=cut), Action(
             multiplier=cut, event=event
         )

@@ -38,6 +38,7 @@ from calando.controllers.controller import Action, Observation, Wants, length, r
 from calando.controllers.divergence import not_finite
 from calando.controllers.losses import AT_CHANCE, LEAST, LEVEL_WINDOW, WINDOW, Losses, Standing
 from calando.errors import UsageError
+from calando.language import message
 
 __all__ = ["Rollback", "RollbackState"]
 
@@ -121,9 +122,9 @@ class Rollback:
 
     def __post_init__(self) -> None:
         if not 0 < self.factor < 1:
-            raise UsageError(f"rollback: factor must be in (0, 1), got {self.factor}")
+            raise UsageError(message("rollback: factor must be in (0, 1), got {factor}", factor=self.factor))
         if self.warmup < 0:
-            raise UsageError(f"rollback: warmup must be 0 steps or more, got {self.warmup}")
+            raise UsageError(message("rollback: warmup must be 0 steps or more, got {warmup}", warmup=self.warmup))
         for name, value in (
             ("every", self.every),
             ("tries", self.tries),
@@ -131,13 +132,13 @@ class Rollback:
             ("wait", self.wait),
         ):
             if value < 1:
-                raise UsageError(f"rollback: {name} must be at least 1, got {value}")
+                raise UsageError(message("rollback: {name} must be at least 1, got {value}", name=name, value=value))
 
     def initial(self) -> RollbackState:
         return RollbackState(since=self.warmup)
 
     def read_state(self, stored: Mapping[str, Any]) -> RollbackState:
-        """A stored state; older versions kept all of it in one dict, an entry a loss: "loss 0" to "loss 31"."""
+        """Read a stored state, also of older versions: a dict with an entry for each loss, "loss 0" to "loss 31"."""
         if not isinstance(stored.get("losses"), Mapping):
             stored = _of_one_dict(stored)
         state: RollbackState = state_like(self.initial(), stored)
@@ -190,22 +191,43 @@ class Rollback:
         idle = state.idle + 1 if level >= AT_CHANCE and not warming else 0
         state = state._replace(learned=learned, idle=idle)
         if learned and idle >= CLUELESS_UPDATES:
-            return state, f"loss is back at chance level, {usual:.3g}, for {CLUELESS_UPDATES} updates"
+            return state, message(
+                "loss is back at chance level, {usual:.3g}, for {updates} updates",
+                usual=usual,
+                updates=CLUELESS_UPDATES,
+            )
         if idle >= self.patience and state.peak > EXPLODED * max(chance, state.start):
-            return state, f"loss went up to {state.peak:.3g} and stays at chance level, {usual:.3g}"
+            return state, message(
+                "loss went up to {peak:.3g} and stays at chance level, {usual:.3g}", peak=state.peak, usual=usual
+            )
         if idle >= self.wait and not learned:
-            return state, f"nothing is learned in {self.wait} updates: the loss stays at chance level, {usual:.3g}"
+            return state, message(
+                "nothing is learned in {updates} updates: the loss stays at chance level, {usual:.3g}",
+                updates=self.wait,
+                usual=usual,
+            )
         return state, ""
 
     def _go_back(self, state: RollbackState, why: str) -> tuple[RollbackState, Action]:
         if state.tries >= self.tries:
             multiplier = self.factor**self.tries
-            stop = f"{why}; rollback gave up after {self.tries} tries, the last at {multiplier:.3g} of the rate"
+            stop = message(
+                "{why}; rollback gave up after {tries} tries, the last at {multiplier:.3g} of the rate",
+                why=why,
+                tries=self.tries,
+                multiplier=multiplier,
+            )
             return state, Action(multiplier=self._multiplier(state), stop=stop)
         # The losses before belong to another past.
         fresh = RollbackState(tries=state.tries + 1, first=state.first, alive=state.alive)
         share = self.factor**fresh.tries
-        event = f"{why}: going back at {share:.3g} of the rate, try {fresh.tries} of {self.tries}"
+        event = message(
+            "{why}: going back at {share:.3g} of the rate, try {number} of {tries}",
+            why=why,
+            share=share,
+            number=fresh.tries,
+            tries=self.tries,
+        )
         return fresh, Action(multiplier=self._multiplier(fresh), event=event, rewind=True)
 
     def _multiplier(self, state: RollbackState) -> float:
@@ -224,7 +246,7 @@ def _dead(state: RollbackState, share: float | None, level: float) -> tuple[Roll
         # some networks train a part of what they have: then the share means nothing
         return state._replace(alive=True, dead=0), ""
     state = state._replace(dead=state.dead + 1 if state.alive and level >= AT_CHANCE else 0)
-    died = f"the network died: {share:.0%} of its gradients are exactly zero"
+    died = message("the network died: {share:.0%} of its gradients are exactly zero", share=share)
     return state, died if state.dead >= DEAD_LOOKS else ""
 
 

@@ -44,18 +44,19 @@ def attach(
     hyper_parameters: Mapping[str, Schedule | str] | None = None,
     added_at: AddedAt = "base",
 ) -> Attached:
-    """Let an optimizer follow schedules by itself: no `step()` to call, none to forget.
+    """Let an optimizer follow schedules by itself, without a `step()` to call.
 
-    The optimizer's `state_dict` holds the place in the schedule, so what saves and loads the optimizer resumes it. Keep
-    what is returned to extend or detach; the optimizer keeps following if you do not. It wins over a scheduler that was
-    built before. With Accelerate, attach before `prepare`. Where a framework expects a scheduler: `attached.scheduler`.
+    The optimizer's `state_dict` holds the position in the schedule, so saving and loading the optimizer resumes it.
+    Keep the returned object to extend or detach; without it, the optimizer goes on following. The schedules override a
+    scheduler that was built before. With Accelerate, attach before `prepare`. Where a framework expects a scheduler,
+    give it `attached.scheduler`.
 
     Args:
-        optimizer, schedule, total_steps, steps_per_epoch, hyper_parameters, added_at: as of `calando.LRScheduler`.
+        optimizer, schedule, total_steps, steps_per_epoch, hyper_parameters, added_at: as for `calando.LRScheduler`.
 
     Raises:
-        UsageError: as `calando.LRScheduler`; an optimizer that runs no hooks (a wrapper round one), or has schedules
-            attached. Nothing changed then.
+        UsageError: as for `calando.LRScheduler`; or the optimizer runs no hooks (a wrapper round another one), or
+            already has schedules attached. Nothing was changed.
 
     >>> import torch, calando
     >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)

@@ -63,18 +63,20 @@ def follow(
     """Train a network in your own loop with any strategy: method, schedules, average and controllers.
 
     Args:
-        network: whose trained parameters are divided into the groups that the method needs; on its device already.
-        strategy: a preset's or a schedule's name, a text or a file, as `calando compare` takes them.
-        total_steps: the horizon in updates; beyond it the last rate holds.
-        steps_per_epoch: updates in one epoch; needed where a length is in epochs.
-        lr: the base rate, where the strategy leaves it to trials (`lr=auto`); it wins over the strategy's.
-        chance: with it a rollback sees a network that died. Of a mean cross-entropy the class numbers of the training
-            samples, as `dataset.targets`; or the loss of a network that knows how frequent each class is and nothing
-            else: the entropy of these, log(classes) where all are equally frequent.
+        network: its trained parameters are divided into the groups that the method needs; it must already be on its
+            device.
+        strategy: name of a preset or a schedule, a strategy text or a file, as for `calando compare`.
+        total_steps: horizon in updates; after it the last rate is kept.
+        steps_per_epoch: updates in one epoch; needed if a length is in epochs.
+        lr: base rate, if the strategy leaves it to trials (`lr=auto`); it overrides the strategy's.
+        chance: loss at chance level, by which a rollback recognises a network that died: the loss of a network that
+            knows only how frequent each class is, which is the entropy of the class frequencies, or log(classes) if
+            they are equal. Or, for a mean cross-entropy, the class numbers of the training samples, such as
+            `dataset.targets`.
 
     Raises:
-        UsageError: a strategy that is none, has no rate, or does not fit the horizon or the network; a package that is
-            not installed.
+        UsageError: the strategy is invalid, has no rate, or does not fit the horizon or the network; or it needs a
+            package that is not installed.
 
     >>> import torch, calando
     >>> x, y = torch.randn(64, 1, 4, 4), torch.arange(64) % 2

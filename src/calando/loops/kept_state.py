@@ -27,6 +27,7 @@ import torch
 from safetensors import SafetensorError
 
 from calando.errors import CorruptFile, UsageError, quote
+from calando.language import message
 from calando.records.files import read_plain, write_atomically
 
 __all__ = ["drop_kept", "generators", "read_kept", "seed_generators", "set_generators", "write_kept"]
@@ -69,17 +70,27 @@ def read_kept(folder: Path) -> dict[str, Any] | None:
     try:
         sealed = json.loads(read_plain(path, most=LONGEST))
         if hashlib.sha256(sealed["kept"].encode()).hexdigest() != sealed["sha256"]:
-            raise CorruptFile(f"checkpoint {str(path)!r} fails its checksum; remove it to begin this run again")
+            raise CorruptFile(
+                message("checkpoint {path!r} fails its checksum; remove it to begin this run again", path=str(path))
+            )
         document = json.loads(sealed["kept"])
         data = read_plain(folder / str(document["tensors"]), most=LONGEST)
         if hashlib.sha256(data).hexdigest() != document["sha256"]:
-            raise CorruptFile(f"the tensors of {str(path)!r} fail their checksum; remove it to begin this run again")
+            raise CorruptFile(
+                message(
+                    "the tensors of {path!r} fail their checksum; remove it to begin this run again", path=str(path)
+                )
+            )
         states: dict[str, Any] = _put_together(document["states"], safetensors.torch.load(data))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         if isinstance(error, CorruptFile):
             raise
         raise CorruptFile(
-            f"checkpoint {str(path)!r} cannot be read ({type(error).__name__}); remove it to begin this run again"
+            message(
+                "checkpoint {path!r} cannot be read ({kind}); remove it to begin this run again",
+                path=str(path),
+                kind=type(error).__name__,
+            )
         ) from error
     return states
 
@@ -149,8 +160,12 @@ def _taken_apart(value: object, place: str, tensors: dict[str, torch.Tensor]) ->
             kind = "tuple" if isinstance(value, tuple) else "list"
             return {kind: [_taken_apart(one, f"{place}.{at}", tensors) for at, one in enumerate(value)]}
     raise UsageError(
-        f"run.keep: {place.strip('.') or 'the state'} is {quote(value)}, which no checkpoint without pickle can hold; "
-        "give run.keep(save=…, load=…), two functions that write and read a folder"
+        message(
+            "run.keep: {place} is {value}, which no checkpoint without pickle can hold; give "
+            "run.keep(save=…, load=…), two functions that write and read a folder",
+            place=place.strip(".") or message("the state"),
+            value=quote(value),
+        )
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from calando.errors import UsageError, quote
+from calando.errors import UsageError, quote, said_by
+from calando.language import joined, message
 from calando.loops.log_readers import LoggedRun, Reader, readers
 
 __all__ = ["LoggedRun", "logged_runs"]
@@ -26,24 +27,32 @@ def logged_runs(path: Path, *, left_out: list[str]) -> Iterator[LoggedRun]:
             that reads it is not installed.
     """
     known = readers()
-    forms = "one of: " + "; ".join(reader.form for reader in known if reader.form)
+    forms = message("one of: {forms}", forms=joined("{one}; {other}", (one.form for one in known if one.form)))
     if not path.exists():
-        raise UsageError(f"there is no file or folder {quote(str(path))}; give {forms}")
+        raise UsageError(message("there is no file or folder {path}; give {forms}", path=quote(str(path)), forms=forms))
     if not path.is_dir():
         _check(path)
         reader = next((one for one in known if one.is_of(path)), None)
         if reader is None:
-            raise UsageError(f"{quote(str(path))} is no log that is read here; give {forms}")
+            raise UsageError(
+                message("{path} is no log that is read here; give {forms}", path=quote(str(path)), forms=forms)
+            )
         empty = True
         for run in _read(reader, path):
             empty = False
             yield run
         if empty:
-            raise UsageError(f"{quote(str(path))} holds no row with a step and a rate, so there is no schedule in it")
+            raise UsageError(
+                message(
+                    "{path} holds no row with a step and a rate, so there is no schedule in it", path=quote(str(path))
+                )
+            )
         return
     found = [(one, file) for one in known for file in one.found(path)]
     if not found:
-        raise UsageError(f"{quote(str(path))} holds no log that is read here; give {forms}")
+        raise UsageError(
+            message("{path} holds no log that is read here; give {forms}", path=quote(str(path)), forms=forms)
+        )
     count, missing = 0, list[str]()
     for reader, file in found:
         try:
@@ -53,23 +62,29 @@ def logged_runs(path: Path, *, left_out: list[str]) -> Iterator[LoggedRun]:
         except UsageError as error:
             if not reader.many:
                 raise
-            missing.append(str(error))
+            missing.append(said_by(error))
     if missing and not count:
-        more = f" (nor do {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise UsageError(f"{missing[0]}{more}")
+        more = message(" (nor do {count} more)", count=len(missing) - 1) if len(missing) > 1 else ""
+        raise UsageError(message("{first}{more}", first=missing[0], more=more))
     left_out += missing
 
 
 def _check(path: Path) -> None:
     if not path.is_dir() and not path.is_file():
         # Whoever reads a pipe waits for somebody who writes into it.
-        raise UsageError(f"{quote(str(path))} is a pipe or a device, not a file; name another")
+        raise UsageError(message("{path} is a pipe or a device, not a file; name another", path=quote(str(path))))
 
 
 def _read(reader: Reader, file: Path) -> Iterator[LoggedRun]:
     _check(file)
     if file.is_file() and file.stat().st_size > LARGEST:
-        raise UsageError(f"{quote(str(file))} is larger than {LARGEST} bytes, which no log of rates is")
+        raise UsageError(
+            message(
+                "{file} is larger than {largest} bytes, which no log of rates is",
+                file=quote(str(file)),
+                largest=LARGEST,
+            )
+        )
     reader.check(file)
     try:
         yield from reader.read(file)
@@ -77,4 +92,4 @@ def _read(reader: Reader, file: Path) -> Iterator[LoggedRun]:
         if isinstance(error, UsageError):
             raise
         why = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UsageError(f"{quote(str(file))} does not parse: {why}") from None
+        raise UsageError(message("{file} does not parse: {why}", file=quote(str(file)), why=why)) from None

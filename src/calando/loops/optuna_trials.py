@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.loops.log_readers import LoggedRun, is_rate
 
 __all__ = ["trials_in"]
@@ -41,10 +42,21 @@ def trials_in(file: Path, storage: Any) -> Iterator[LoggedRun]:
                 None,
                 [],
                 {"objective": looks} if looks else {},
-                (f"the trial ({state}) has one rate, its parameter {rated!r}: what it became later is not kept",),
+                (
+                    message(
+                        "the trial ({state}) has one rate, its parameter {rated}: what it became later is not kept",
+                        state=state,
+                        rated=repr(rated),
+                    ),
+                ),
             )
     if not count:
         params = ", ".join(sorted(named)) or "none"
         raise UsageError(
-            f"none of the {seen} trials in {quote(str(file))} has a rate; their parameters: {quote(params)}"
+            message(
+                "none of the {seen} trials in {file} has a rate; their parameters: {params}",
+                seen=seen,
+                file=quote(str(file)),
+                params=quote(params),
+            )
         )

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol, final
 
 from calando.errors import UsageError
+from calando.language import message
 
 __all__ = [
     "VARIABLE",
@@ -160,8 +161,13 @@ def assigned() -> Assignment | None:
         return Assignment(**json.loads(Path(name).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(
-            f"{VARIABLE} names {name!r}, which is not what a study wrote ({type(error).__name__}); unset it to run "
-            "this script by itself"
+            message(
+                "{variable} names {name!r}, which is not what a study wrote ({kind}); unset it to run this "
+                "script by itself",
+                variable=VARIABLE,
+                name=name,
+                kind=type(error).__name__,
+            )
         ) from None
 
 
@@ -196,4 +202,6 @@ def connect(address: str) -> socket.socket:
         return socket.create_connection(("127.0.0.1", int(place)))
     except OSError as error:
         print("calando: the study that started this run is gone", file=sys.stderr)
-        raise UsageError(f"the study that started this run cannot be reached ({error.strerror})") from None
+        raise UsageError(
+            message("the study that started this run cannot be reached ({strerror})", strerror=error.strerror)
+        ) from None

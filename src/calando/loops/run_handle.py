@@ -59,13 +59,13 @@ class RunOver(SystemExit):
 
 @final
 class Run:
-    """What a person's own training code is given; made by `calando.run`, or given to a function that is compared.
+    """Handle of a run in your own training code; from `calando.run`, or the argument of a function that is compared.
 
     Args:
-        strategy: the one that is trained with.
-        asked: its seed and length, and where its files lie.
-        channel: to the study.
-        alone: no study asked for it.
+        strategy: the strategy to train with.
+        asked: its seed, length and files.
+        channel: connection to the study.
+        alone: whether no study asked for the run.
     """
 
     def __init__(self, strategy: StrategySpec, asked: Assignment, channel: Channel, *, alone: bool = False) -> None:
@@ -80,7 +80,7 @@ class Run:
         channel.send({"kind": "hello", "rank": rank(), "pid": os.getpid()})
 
     def judged_by(self, goal: Goal | None, unit: str | None) -> Run:
-        """Take the goal and unit that the code says, unless the study says others."""
+        """Take the goal and unit that the code states, unless the study states others."""
         self._goal_given = self._goal_given or goal is not None
         self.goal = self.goal if self.asked.goal or goal is None else goal
         self.unit = self.unit if self.asked.unit or unit is None else unit
@@ -97,12 +97,12 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """For every generator that the code has: `torch.manual_seed(run.seed)`."""
+        """Seed for every generator of the code: `torch.manual_seed(run.seed)`."""
         return self.asked.seed
 
     @property
     def stopping(self) -> bool:
-        """The study asks the run to save its state and end: `checkpoint` does both."""
+        """Whether the study asks the run to save its state and end; `checkpoint` does both."""
         return self._channel.is_asked_to_stop()
 
     @property
@@ -112,17 +112,17 @@ class Run:
 
     @property
     def folder(self) -> Path | None:
-        """This run's own, for whatever its code writes; None for a run alone that was given none, and for a look."""
+        """The run's own folder, for any files. None: a run without one, or a study's first look at the code."""
         return Path(self.asked.folder) if self.asked.folder and not self.asked.look else None
 
     @property
     def kept_step(self) -> int:
-        """Updates made at the checkpoint that this run goes on from; 0: it began at the start."""
+        """Updates made at the checkpoint that this run resumed from; 0: it started from the beginning."""
         return self._keeping.step
 
     @property
     def total_steps(self) -> int | None:
-        """The horizon in updates: what a study asks for, or what the code has said; None: neither."""
+        """The horizon in updates, from the study or from the code. None: neither has stated it yet."""
         return self._work.total_steps
 
     @property
@@ -135,18 +135,18 @@ class Run:
         return self._work.lr
 
     def value(self, name: str, usual: float) -> float:
-        """Any other number of the training, which a strategy may set and schedule: `own(lr=auto, dropout=0.2)`.
+        """Another number of the training, which a strategy may set and schedule: `own(lr=auto, dropout=0.2)`.
 
         Args:
-            name: as strategies write it.
-            usual: what it is where the strategy does not say.
+            name: its name in strategy texts.
+            usual: its value where the strategy does not set it.
         """
         return self._work.value(name, usual)
 
     def epochs(self, usual: int) -> Epochs:
-        """The epochs to train: `usual`, or as many as a study asks for; goes on after the last checkpoint.
+        """The epochs to train: `usual`, or as many as a study asks for; resumes after the last checkpoint.
 
-        Saves what `keep` keeps at each end, and stops there if the study asks for it.
+        At the end of each epoch it saves what `keep` names, and stops there if the study asks for it.
 
         >>> import calando
         >>> len(calando.run("cosine", lr=0.1).epochs(10))
@@ -155,13 +155,13 @@ class Run:
         return Epochs(self._work.count_epochs(usual), self._work, self._keeping, self._between)
 
     def steps(self, usual: int) -> Steps:
-        """The updates to make, by number: `usual`, or as many as a study asks for; goes on like `epochs`."""
+        """The updates to make, by number: `usual`, or as many as a study asks for; resumes as `epochs` does."""
         return Steps(self._work.count_steps(usual), self._work, self._keeping, self._between, self._updated)
 
     def batches(self, loader: Iterable[Item]) -> Iterator[Item]:
-        """The batches of an epoch; with it a checkpoint may fall within an epoch, and a run goes on at its batch.
+        """The batches of an epoch. With it, checkpoints may be made within an epoch, and a run resumes at its batch.
 
-        The batches before are read again without being trained on, so that every generator stands where it stood.
+        The earlier batches are read again without training on them, so that every generator has the same state.
         """
         work = self._work
         return self._keeping.batches(loader, step=lambda: work.step, between=lambda: self._between(within=True))
@@ -176,9 +176,9 @@ class Run:
         steps_per_epoch: int | None = None,
         chance: float | torch.Tensor | Sequence[int] | None = None,
     ) -> Following:
-        """Train a network with the whole strategy: as `calando.follow`, which says what the arguments are.
+        """Train a network with the whole strategy; see `calando.follow` for the arguments.
 
-        Of several networks each follows it; the first one's updates are counted.
+        Of several networks each follows the strategy; the updates of the first are counted.
 
         Raises:
             UsageError: the study asks for another number of updates than `total_steps`.
@@ -186,13 +186,13 @@ class Run:
         return self._work.follow(network, total_steps=total_steps, steps_per_epoch=steps_per_epoch, chance=chance)
 
     def scheduler(self, optimizer: Optimizer, *, total_steps: int, steps_per_epoch: int | None = None) -> ReportedRate:
-        """Let an optimizer of your own follow the strategy's rate; `step()` may be called, each update or never.
+        """Let your own optimizer follow the strategy's rate; `step()` may be called after each update, or never.
 
-        The rate that the optimizer was made with is where a study's trials are centred; groups keep their ratios. Of
-        several optimizers each follows the strategy's rate; the first one's updates are counted.
+        A study centres its trials on the rate that the optimizer was made with; groups keep their ratios. Of several
+        optimizers each follows the rate; the updates of the first are counted.
 
         Raises:
-            UsageError: the strategy says more than a rate and its schedule; as `calando.attach`.
+            UsageError: the strategy is more than a rate and its schedule, or `calando.attach` would raise it.
         """
         return self._work.schedule(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
 
@@ -226,28 +226,28 @@ class Run:
     def evaluated(
         self, batches: Iterable[Any] | None = None, *, forward: Forward | None = None
     ) -> AbstractContextManager[None]:
-        """The weights to judge, of the first network that follows; as `Following.evaluated`."""
+        """Put the weights to evaluate into the first network that follows; see `Following.evaluated`."""
         return self._work.evaluated(batches, forward=forward)
 
     # Results
 
     def observe(self, *, loss: float | torch.Tensor) -> None:
-        """Report the training loss of the last update: it is drawn, and controllers such as `rollback` answer to it."""
+        """Report the training loss of the last update; it is plotted, and controllers such as `rollback` use it."""
         value = self._work.agree_on_loss(number("run.observe: loss", loss))
         self._trace.loss(value)
         for events in self._work.observe(value):
             self._trace.note(self.step, events)
 
     def report(self, score: float | torch.Tensor, *, loss: float | torch.Tensor | None = None, **others: float) -> None:
-        """Report the validation score of the weights as they are now; call it after each epoch.
+        """Report the validation score of the current weights; call it after each epoch.
 
         Args:
             score: the number that is judged, in your own unit.
-            loss: the validation loss, which a plateau answers to.
-            others: any other numbers, kept next to it.
+            loss: validation loss, which `plateau` reacts to.
+            others: any other numbers, stored with it.
 
         Raises:
-            UsageError: what is no number.
+            UsageError: a value is not a number.
         """
         value = number("run.report: score", score)
         given = None if loss is None else number("run.report: loss", loss)
@@ -273,10 +273,10 @@ class Run:
         self._leave("finished")
 
     def finish(self, *, test: float | torch.Tensor | None = None) -> None:
-        """The run is over; a study reads `test` once, after every choice is made.
+        """End the run. A study reads `test` once, after every choice is made.
 
         Args:
-            test: the score on data that were never used for a choice.
+            test: score on data that were never used for a choice.
         """
         if test is not None:
             found = self._trace.test = number("run.finish: test", test)
@@ -286,7 +286,7 @@ class Run:
             self.close()
 
     def close(self) -> None:
-        """Leave the result, once; a run alone without a folder leaves none.
+        """Write the result, once. A run that is alone and has no folder writes none.
 
         Raises:
             UsageError: the code ended before its horizon, or reported no score.
@@ -323,19 +323,19 @@ class Run:
         between_steps: bool = False,
         **objects: Any,
     ) -> None:
-        """Say what a checkpoint holds; where there is one, it is loaded now, and `epochs` goes on after it.
+        """Say what a checkpoint holds. If there is one, it is loaded now, and `epochs` resumes after it.
 
         Args:
-            save, load: instead of `objects`, or with them: called with a folder that is the code's own.
-            every: least time between two checkpoints, in seconds or as "60 s"; 0: at each end of an epoch, and every
+            save, load: functions that write and read your own files in a folder, instead of `objects` or with them.
+            every: least time between two checkpoints, in seconds or as "60 s". 0: at the end of each epoch, and every
                 20 s of a loop over `steps`.
-            every_rank: of several ranks each calls `save`, as sharded states and `accelerator.save_state` need it, and
-                not the first one alone. Generators are kept of every rank in any case.
+            every_rank: whether every rank calls `save`, as sharded states and `accelerator.save_state` need it, not
+                only the first. Generators of every rank are saved in any case.
             between_steps: the code calls `checkpoint` after any update, as a framework's callback may.
-            objects: whatever has `state_dict` and `load_state_dict`, what `follow` gave, a `torch.Generator`.
+            objects: objects with `state_dict` and `load_state_dict`, what `follow` returned, a `torch.Generator`.
 
         Raises:
-            UsageError: an object without state, `save` without `load`; a checkpoint that does not fit the objects.
+            UsageError: an object has no state, `save` has no `load`, or the checkpoint does not fit the objects.
             CorruptFile: the checkpoint is damaged.
         """
         mine = self._keeping.begin(objects, save=save, load=load, every=seconds(every), every_rank=every_rank)
@@ -345,25 +345,25 @@ class Run:
             self._trace.take(mine)
 
     def checkpoint(self) -> None:
-        """Save what is due, and end here if the study asks for it: in a loop that is a framework's, at an epoch's end.
+        """Save if it is due, and end here if the study asks for it. For a framework's loop, at the end of an epoch.
 
-        `epochs`, `steps` and `batches` call it themselves. Of several ranks each calls it.
+        `epochs`, `steps` and `batches` call it themselves. Each of several ranks must call it.
         """
         self._between()
 
     def go_on(self) -> None:
-        """Put the generators back where the checkpoint was made: in a framework's loop, where it goes on after one.
+        """Restore the generators to their state at the checkpoint. For a framework's loop that resumes from one.
 
         It may be called again until the next checkpoint is made.
         """
         self._keeping.put_back_again()
 
     def wants_checkpoint(self, *, within: bool = False, least: float = 0.0) -> bool:
-        """Whether to save now: one is due, the study asks the run to end, or for its end; the same on every rank.
+        """Whether to save now: it is due, or the study asks for the end or the final weights; equal on all ranks.
 
         Args:
-            within: an epoch, where checkpoints are made only as `every` says.
-            least: seconds between two checkpoints where `keep` was given no `every`.
+            within: whether this is within an epoch, where checkpoints are made only as `every` says.
+            least: seconds between two checkpoints if `keep` was given no `every`.
         """
         # The weights at the end are asked for: whatever `every` says, they are saved.
         last = self.asked.leave and self.step == self.total_steps
@@ -395,6 +395,6 @@ class Run:
         os._exit(STOPPED_STATUS if status == "stopped" else 0)
 
     def fail(self) -> None:
-        """The code has failed: there is no result."""
+        """Report that the code has failed; there is no result."""
         self.over = True
         self._channel.send({"kind": "ended", "status": "failed"})

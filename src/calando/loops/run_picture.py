@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, final
 
 from calando.errors import reason_of
+from calando.language import message
 from calando.loops.ranks import rank
 from calando.records.live_file import FILE, LOCK, LiveFile, RunRow, hold
 from calando.standing import ETA, Standing
@@ -97,9 +98,19 @@ class Pictured:
 
     def _standing(self, lr: float, loss: float | None) -> Standing:
         of = f"/{self._steps}" if self._steps else ""
-        known = "" if loss is None else f"  loss {loss:.3f}"
-        left = f"  ETA {self._eta.remaining(self._steps - self._step)}" if self._steps else ""
-        words = f"step {self._step}{of}  rate {lr:.3g}{known}{left}"
+        left = ""
+        if self._steps:
+            left = message("  ETA {left}", left=self._eta.remaining(self._steps - self._step))
+        words = message(
+            "step {step}{of}  rate {rate:.3g}{left}"
+            if loss is None
+            else "step {step}{of}  rate {rate:.3g}  loss {loss:.3f}{left}",
+            step=self._step,
+            of=of,
+            rate=lr,
+            loss=loss,
+            left=left,
+        )
         return Standing(words, self._step, self._steps, eta_s=self._eta.seconds)
 
     def _end(self) -> None:

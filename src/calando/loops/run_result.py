@@ -15,6 +15,7 @@ from typing import Literal, final
 import numpy as np
 
 from calando.errors import CorruptFile
+from calando.language import message
 from calando.records.files import read_plain, write_atomically
 
 __all__ = ["Look", "RunResult", "drop_result", "read_result"]
@@ -101,11 +102,15 @@ def read_result(folder: Path) -> RunResult | None:
     try:
         sealed = json.loads(read_plain(path, most=MOST_BYTES))
         if hashlib.sha256(sealed["result"].encode()).hexdigest() != sealed["sha256"]:
-            raise CorruptFile(f"{str(path)!r} fails its checksum; remove it to make this run again")
+            raise CorruptFile(message("{path!r} fails its checksum; remove it to make this run again", path=str(path)))
         plain = json.loads(sealed["result"])
         data = read_plain(folder / "traces.npz", most=MOST_BYTES)
         if hashlib.sha256(data).hexdigest() != plain.pop("traces"):
-            raise CorruptFile(f"the traces next to {str(path)!r} fail their checksum; remove it to make this run again")
+            raise CorruptFile(
+                message(
+                    "the traces next to {path!r} fail their checksum; remove it to make this run again", path=str(path)
+                )
+            )
         traces = np.load(io.BytesIO(data), allow_pickle=False)
         plain["looks"] = tuple(Look(**look) for look in plain["looks"])
         plain["events"] = tuple((int(step), str(kind), str(text)) for step, kind, text in plain["events"])
@@ -114,5 +119,9 @@ def read_result(folder: Path) -> RunResult | None:
         if isinstance(error, CorruptFile):
             raise
         raise CorruptFile(
-            f"{str(path)!r} cannot be read ({type(error).__name__}); remove it to make this run again"
+            message(
+                "{path!r} cannot be read ({kind}); remove it to make this run again",
+                path=str(path),
+                kind=type(error).__name__,
+            )
         ) from error

@@ -42,21 +42,22 @@ def run(
     unit: str | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Run:
-    """The handle of this run: alone with the strategy given here, under `calando compare` with the one that is asked.
+    """The handle of this run: with the strategy given here, or under `calando compare` with the one that the study asks
+    for.
 
-    Python's, NumPy's and torch's generators are seeded with the run's seed.
+    It seeds the generators of Python, NumPy and torch with the run's seed.
 
     Args:
-        strategy: a preset's or a schedule's name, a text or a file, as `calando.follow` takes them.
-        lr: the base rate, where the strategy leaves it open.
-        seed: `Run.seed` of a run alone.
+        strategy: name of a preset or a schedule, a strategy text or a file, as for `calando.follow`.
+        lr: base rate, where the strategy leaves it open.
+        seed: `Run.seed`, unless a study sets it.
         goal: "max" (the default) or "min": whether a higher or a lower score is better.
-        unit: of the score, as "%", "RMSE" or "BLEU"; scores are shown as they are reported, with the unit behind.
-        folder: where a run alone keeps its checkpoint and leaves its result, and `calando serve` follows it; None:
-            nowhere.
+        unit: unit of the score, such as "%", "RMSE" or "BLEU"; scores are shown as reported, followed by the unit.
+        folder: folder for the checkpoint and the result of a run without a study; `calando serve` follows it. None:
+            nothing is written.
 
     Raises:
-        UsageError: a strategy that is none; a goal that is neither.
+        UsageError: the strategy or the goal is invalid.
 
     >>> import torch, calando
     >>> handle = calando.run("cosine", lr=0.1)

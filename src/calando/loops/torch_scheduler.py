@@ -27,25 +27,25 @@ __all__ = ["LRScheduler"]
 
 
 class LRScheduler(lr_scheduler.LRScheduler):
-    """Set every group's rate from a schedule, once an update; accepted where torch's scheduler is.
+    """Set every group's rate from a schedule, once per update. It works wherever a torch scheduler does.
 
     Args:
-        optimizer: its groups' present rates are the base rates ("initial_lr" where a scheduler left one). Groups
-            may be added, removed and loaded later: each is known by itself, and keeps its base rate.
-        schedule: a schedule, its text or its name; a multiplier of the base rate. It may differ between groups
-            (`per_group`).
-        total_steps: the horizon in updates; beyond it the last value holds.
-        steps_per_epoch: updates in one epoch; needed where a schedule has spans in epochs.
+        optimizer: its groups' current rates are the base rates ("initial_lr" where a scheduler left one). Groups may be
+            added, removed and loaded later; each keeps its base rate.
+        schedule: a schedule, its text or its name: a multiplier of the base rate. With `per_group` it differs between
+            groups.
+        total_steps: horizon in updates; after it the last value is kept.
+        steps_per_epoch: updates in one epoch; needed if a schedule has lengths in epochs.
         hyper_parameters: other hyper-parameters of the groups -> their schedules, e.g. {"momentum": "linear(1, 0.9)"};
             "beta1" and "beta2" are the elements of "betas".
-        added_at: what the values of a group that is added later are: "base", its base values; "present", those of the
-            next update, as Lightning's finetuning callbacks add groups. An "initial_lr" in the group is its base rate
-            either way.
+        added_at: the values of a group that is added later. "base": its base values. "present": those of the next
+            update, as Lightning's finetuning callbacks add groups. An "initial_lr" in the group is its base rate either
+            way.
 
     Raises:
-        UsageError: a schedule that does not parse or does not fit the horizon, a group it names that the optimizer
-            does not have, a hyper-parameter that is none; what is no optimizer, or one that `calando.attach` already
-            drives. Nothing changed then.
+        UsageError: a schedule does not parse or does not fit the horizon; it names a group or a hyper-parameter that
+            the optimizer does not have; `optimizer` is no optimizer, or `calando.attach` already drives it. Nothing was
+            changed.
 
     Example:
         >>> import torch, calando
@@ -105,7 +105,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         return f"{type(self).__name__}({self.schedule}): update {self.last_epoch} of {self.horizon.total_steps}"
 
     def step(self, epoch: int | None = None) -> None:
-        """After each update: the values of the next one. `epoch` sets the number of that update instead, from 0."""
+        """Set the values of the next update; call it after each update. `epoch` sets that update's number, from 0."""
         present = self.last_epoch
         step = present + 1 if epoch is None else _whole(epoch)
         if present < 0:  # SequentialLR undoes the first step of its parts, and makes it again for one
@@ -136,7 +136,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
             driver.write_newcomers(self.last_epoch)
 
     def get_last_lr(self) -> list[float | Tensor]:
-        """Each group's present rate, as a float."""
+        """Each group's current rate, as a float."""
         return [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def get_lr(self) -> list[float | Tensor]:
@@ -150,12 +150,12 @@ class LRScheduler(lr_scheduler.LRScheduler):
 
     @property
     def horizon(self) -> Horizon:
-        """The updates that the run is planned for, and those of an epoch."""
+        """The planned number of updates, and the updates of an epoch."""
         return self._scheduled.driver.horizon
 
     @property
     def base_lrs(self) -> list[float | Tensor]:
-        """Each group's base rate, as a float; to set them changes the rates at once."""
+        """Each group's base rate, as a float; setting them changes the rates at once."""
         return list(self._scheduled.driver.base_values["lr"])
 
     @base_lrs.setter
@@ -186,7 +186,7 @@ class LRScheduler(lr_scheduler.LRScheduler):
         self._pace.jumped()
 
     def keep_place(self) -> Callable[[], None]:
-        """A function that restores the present step; call it when the optimizer is restored."""
+        """Return a function that restores the current step; call it when the optimizer is restored."""
         step, scheduled = self.last_epoch, self._scheduled
 
         def put_back() -> None:
@@ -196,13 +196,14 @@ class LRScheduler(lr_scheduler.LRScheduler):
         return put_back
 
     def extend(self, *, total_steps: int, steps_per_epoch: int | None = None) -> tuple[Jump, ...]:
-        """Go on, from the present step, on a longer or shorter horizon, counted from the start of the run.
+        """Continue from the current step with a longer or shorter horizon, counted from the start of the run.
 
         Returns:
-            Every value of the next update that is not what it would have been; with a UserWarning if there is one.
+            Every value of the next update that jumps, compared with the old horizon; if there is one, a UserWarning
+            says so.
 
         Raises:
-            UsageError: a schedule does not fit the new horizon; nothing changed then.
+            UsageError: a schedule does not fit the new horizon. Nothing was changed.
 
         >>> import torch, calando
         >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
@@ -214,19 +215,22 @@ class LRScheduler(lr_scheduler.LRScheduler):
         return self._scheduled.extend(self.last_epoch, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
 
     def lint(self) -> list[Finding]:
-        """What is suspicious about the schedules, and about how they meet this optimizer; see `calando lint`."""
+        """What is suspicious about the schedules, also together with this optimizer; see `calando lint`."""
         return self._scheduled.lint()
 
     def state_dict(self) -> dict[str, Any]:
-        """The step, the horizon, the schedules' texts and the base values: plain numbers and texts."""
+        """The step, the horizon, the schedules' texts and the base values, as plain numbers and strings."""
         return self._scheduled.state(self.last_epoch, others=True)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go to the saved step; whether the optimizer's state was loaded before or is loaded after does not matter.
+        """Go to the saved step. The optimizer's state may be loaded before or after.
 
-        The saved horizon and base values win over those this scheduler was built with; if the horizons differ, a
-        UserWarning reports it. A state of `calando.attach` is accepted too. Raises UsageError, and changes nothing,
-        where it is of other schedules, of another number of groups, or not of calando.
+        The saved horizon and base values replace those that this scheduler was built with; if the horizons differ, a
+        UserWarning says so. A state of `calando.attach` is accepted too.
+
+        Raises:
+            UsageError: the state is not of calando, or has other schedules or another number of groups. Nothing was
+                changed.
         """
         self.last_epoch = self._scheduled.restore(state_dict)
 

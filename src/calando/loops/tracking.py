@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from calando.errors import CalandoError, UsageError, quote, reason_of
+from calando.language import message
 from calando.loops.trackers import Point, Tracked, TrackedRun, Tracker, TrackerEntry, find_tracker
 from calando.records.follower import Follower, Progress
 from calando.records.kept_runs import KeptRun, kind_of
@@ -57,11 +58,13 @@ def read_log(log: str | Sequence[str] | None) -> tuple[LogTo, ...]:
     found: list[LogTo] = []
     for text in given:
         if not isinstance(text, str):
-            raise UsageError(f'log= is the names of trackers, such as ["tensorboard"], got {quote(text)}')
+            raise UsageError(
+                message('log= is the names of trackers, such as ["tensorboard"], got {text}', text=quote(text))
+            )
         name, _, place = text.strip().partition(":")
         entry = find_tracker(name)
         if any(one.entry is entry for one in found):
-            raise UsageError(f"{name} is named twice in log=; name it once")
+            raise UsageError(message("{name} is named twice in log=; name it once", name=name))
         entry.check()
         found.append(LogTo(entry, place))
     return tuple(found)
@@ -85,8 +88,13 @@ def made_before(trackers: Sequence[LogTo], folder: Path) -> str:
     if not trackers or kind_of(folder) not in ("study", "tuning"):
         return ""
     first, *others = [log.entry.name for log in trackers]
-    likewise = f" (likewise {', '.join(others)})" if others else ""
-    return f"runs made before are not written again; `calando export {folder} --to {first}` writes all{likewise}"
+    likewise = message(" (likewise {names})", names=", ".join(others)) if others else ""
+    return message(
+        "runs made before are not written again; `calando export {folder} --to {first}` writes all{likewise}",
+        folder=folder,
+        first=first,
+        likewise=likewise,
+    )
 
 
 class _TooSlow(CalandoError):
@@ -121,7 +129,9 @@ class Tracking(Follower):
     def __init__(self, log: LogTo, tracked: Tracked, folder: Path) -> None:
         self.entry, self.name = log.entry, log.entry.name
         self.place = log.entry.where(folder, log.place)
-        self.again = f"`calando export {folder} --to {self.name}` writes all runs that are over"
+        self.again = message(
+            "`calando export {folder} --to {name}` writes all runs that are over", folder=folder, name=self.name
+        )
         self._tracked = tracked
         self._messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._left_out, self._failure = 0, ""
@@ -165,19 +175,31 @@ class Tracking(Follower):
         self._messages.put(_CLOSE)
         self._thread.join(LONGEST_SECONDS)
         if self._failure:
-            raise CalandoError(f"{self._failure}; {self.again}")
+            raise CalandoError(message("{failure}; {again}", failure=self._failure, again=self.again))
         if self._thread.is_alive():
-            raise _TooSlow(f"it did not write everything within {LONGEST_SECONDS:g} s; {self.again}")
+            raise _TooSlow(
+                message(
+                    "it did not write everything within {longest_seconds:g} s; {again}",
+                    longest_seconds=LONGEST_SECONDS,
+                    again=self.again,
+                )
+            )
         if self._left_out:
-            raise _TooSlow(f"it was too slow: {self._left_out:,} reports were left out; {self.again}")
+            raise _TooSlow(
+                message(
+                    "it was too slow: {left_out:,} reports were left out; {again}",
+                    left_out=self._left_out,
+                    again=self.again,
+                )
+            )
 
-    def _send(self, *message: Any) -> None:
+    def _send(self, *sent: Any) -> None:
         if self._failure:
-            raise CalandoError(f"{self._failure}; {self.again}")
+            raise CalandoError(message("{failure}; {again}", failure=self._failure, again=self.again))
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=f"calando {self.name}", daemon=True)
             self._thread.start()
-        self._messages.put(message)
+        self._messages.put(sent)
 
     # In the thread
 
@@ -188,13 +210,13 @@ class Tracking(Follower):
             due = time.monotonic() + BATCH_SECONDS
             while True:
                 try:
-                    message = self._messages.get(timeout=max(0.0, due - time.monotonic()))
+                    taken = self._messages.get(timeout=max(0.0, due - time.monotonic()))
                 except queue.Empty:
-                    message = None
-                if message is _CLOSE:
+                    taken = None
+                if taken is _CLOSE:
                     break
-                if message is not None:
-                    handle, *arguments = message
+                if taken is not None:
+                    handle, *arguments = taken
                     handle(*arguments)
                 if time.monotonic() >= due:
                     self._write()

@@ -57,22 +57,23 @@ def watch(
     share: float = SHARE,
     folder: str | os.PathLike[str] | None = None,
 ) -> Watch:
-    """Look at a training now and then, in any loop, and leave it as it is, to the bit.
+    """Probe a training now and then, in any loop, and leave it as it is, to the bit.
 
     Args:
-        network: in whose layers gradients are looked at.
-        optimizer: whose updates are counted; one that runs torch's hooks.
-        total_steps: updates that are planned; a reading needs it, as what signals mean depends on a run's age.
-        chance: the loss of a network that knows nothing but how frequent each class is, or the class numbers of the
-            training samples; without it the mean of the first eight losses stands for it.
-        share: of the training's time that the looks may take, above 0 and at most 1.
-        folder: where `calando serve` follows it; of several ranks the first one writes there. None: nothing is written.
+        network: the network whose gradients are probed, layer by layer.
+        optimizer: the optimizer whose updates are counted; it must run torch's hooks.
+        total_steps: planned number of updates. A reading needs it, since what signals mean depends on how far the run
+            is.
+        chance: the loss of a network that knows only how frequent each class is, or the class numbers of the training
+            samples. None: the mean of the first eight losses is used.
+        share: share of the training's time that the probes may take, in (0, 1].
+        folder: folder that `calando serve` follows; of several ranks the first writes it. None: nothing is written.
 
     Returns:
-        A `Watch`: its `rows`, its `reading()`, and `batch`, to be called between the backward pass and the step.
+        A `Watch` with `rows`, `reading()`, and `batch`, which you call between the backward pass and the step.
 
     Raises:
-        UsageError: an optimizer without hooks, or a number outside its range.
+        UsageError: the optimizer runs no hooks, or a number is out of range.
 
     >>> import torch, calando
     >>> x, y = torch.randn(64, 8), torch.arange(64) % 2

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods.known_groups import BETAS, AddedAt, Group, GroupReader, KnownGroup, held_value
 from calando.schedules import Curve, Horizon, Schedule
 from calando.sizes import check_products
@@ -60,9 +61,9 @@ class Driver:
         base_values: hyper-parameter -> each group's base value, where it is known from before; wins over what
             the groups hold.
         names: each group's name, where it is known from before.
-        former_names: of groups that were there before, which a schedule may still name.
+        former_names: names of former groups, which a schedule may still name.
         added_at: what a group holds that is added later: "base" values, or those of the update at "present".
-        noticed: called with the driver and the values that it wrote over although it had not written them.
+        noticed: called with the driver and the values of others that it overwrote.
 
     Raises:
         UsageError: a group lacks a scheduled hyper-parameter, or it is not a number; a schedule names a group that
@@ -110,7 +111,7 @@ class Driver:
         groups: list[Group] = optimizer.param_groups
         self._groups, self._members, self._first, self._kind = groups, list[Group](), Group(), type(None)
         if not groups:
-            raise UsageError("the optimizer has no parameter group to schedule")
+            raise UsageError(message("the optimizer has no parameter group to schedule"))
         self._key = next((key for key in self.schedules if key in groups[0]), "params")
         given = base_values or {}
         rows = enumerate(zip(*given.values(), strict=True))
@@ -178,7 +179,7 @@ class Driver:
             track.last = math.nan
 
     def scale(self, factors: Mapping[int, float], *, again: bool = True) -> None:
-        """Multiply the rates of groups, by their place, from now on; `again`: also those written last."""
+        """Multiply the rates of groups, by their index, from now on; with `again`, also those written last."""
         for index, factor in factors.items():
             self._known[index].share *= factor
         scaled = {id(self._known[index].group): factor for index, factor in factors.items()}
@@ -193,7 +194,7 @@ class Driver:
 
     @property
     def shares(self) -> list[float]:
-        """By how much `scale` has multiplied each group's rate."""
+        """The factor by which `scale` has multiplied each group's rate."""
         self._notice_groups()
         return [known.share for known in self._known]
 
@@ -228,7 +229,7 @@ class Driver:
         return last is self._last and bool(newcomers)
 
     def write_newcomers(self, step: int) -> None:
-        """As `write`, of those groups alone that joined since the last write."""
+        """As `write`, for the groups alone that joined since the last write."""
         self._notice_groups()
         last, newcomers = self._newcomers
         place = self._work_out(self._tracks, step)
@@ -273,7 +274,7 @@ class Driver:
 
     @property
     def all_names(self) -> frozenset[str]:
-        """The names of all groups that there ever were."""
+        """The names of all groups, former ones included."""
         return frozenset(self._names)
 
     def _same_groups(self) -> bool:
@@ -327,7 +328,7 @@ class Driver:
     def _work_out(self, tracks: Collection[_Track], step: int) -> int:
         """Compute the multipliers of the block of updates that has `step`; its place there."""
         if step < 0:
-            raise UsageError(f"a step must be 0 or more, got {step}")
+            raise UsageError(message("a step must be 0 or more, got {step}", step=step))
         # Blocks have fixed places, so that a resumed run works out the same ones as one that never stopped.
         ahead = max(LEAST_AHEAD, MOST_HELD // max(1, len(tracks)))
         start = step - step % ahead

@@ -24,6 +24,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods.method import ADAM_BETAS, EPS, WEIGHT_DECAY, Flag, Method, Number, register
 from calando.methods.rule import Rule, common, dot, numbers, remembered, wide
 
@@ -39,7 +40,11 @@ class _Hypergradient(Rule):
     @classmethod
     def first(cls, lr: float, options: dict[str, Any]) -> dict[str, Any]:
         if not float(lr) > 0:
-            raise UsageError(f"{cls.__name__}: lr must be above 0, got {lr}; the factor is learned relative to it")
+            raise UsageError(
+                message(
+                    "{cls}: lr must be above 0, got {lr}; the factor is learned relative to it", cls=cls.__name__, lr=lr
+                )
+            )
         return {"lr": lr, **options, "base": float(lr), "factor": 1.0, "last_lr": 0.0}
 
     def update(self, loss: float | None) -> None:

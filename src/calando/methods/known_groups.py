@@ -16,6 +16,7 @@ from numbers import Real
 from typing import Any, Literal, final, get_args
 
 from calando.errors import UnknownName, UsageError
+from calando.language import joined, message
 from calando.schedules import Curve, Horizon, Schedule
 from calando.sizes import LEAST, check_size
 
@@ -115,8 +116,14 @@ class GroupReader:
         factor = curve(step) * (multiplier if key == "lr" else 1.0)
         if factor == 0:
             raise UsageError(
-                f"group {name} was added at the present {key}, {value:g}, where the schedule multiplies by 0 (update "
-                f"{step}): give the group its base value as 'initial_{key}'"
+                message(
+                    "group {name} was added at the present {key}, {value:g}, where the schedule multiplies by 0 "
+                    "(update {step}): give the group its base value as 'initial_{key}'",
+                    name=name,
+                    key=key,
+                    value=value,
+                    step=step,
+                )
             )
         return value / factor
 
@@ -125,7 +132,7 @@ class GroupReader:
         for key, schedule in self.schedules.items():
             for name in schedule.group_names:
                 if name not in names and name not in former:  # it may have been removed since
-                    raise UnknownName(f"parameter group in the schedule of {key}", name, names)
+                    raise UnknownName(message("parameter group in the schedule of {key}", key=key), name, names)
 
         @cache
         def bind(schedule: Schedule) -> Curve:
@@ -154,7 +161,13 @@ def check_added_at(value: str) -> None:
         UsageError: it is not.
     """
     if value not in get_args(AddedAt):
-        raise UsageError(f"added_at must be {' or '.join(map(repr, get_args(AddedAt)))}, got {value!r}")
+        raise UsageError(
+            message(
+                "added_at must be {choices}, got {given}",
+                choices=joined("{one} or {other}", map(repr, get_args(AddedAt))),
+                given=repr(value),
+            )
+        )
 
 
 def group_name(group: Mapping[str, Any], index: int) -> str:
@@ -170,18 +183,35 @@ def _base_value(group: Group, key: str, index: int) -> float:
     value = held_value(group, key)
     if value is None:
         numbers = ", ".join(sorted(name for name, value in group.items() if _is_number(value)))
-        raise UsageError(f"cannot schedule {key!r}: group {index} of the optimizer has {numbers or 'no number'}")
+        raise UsageError(
+            message(
+                "cannot schedule {key!r}: group {index} of the optimizer has {numbers}",
+                key=key,
+                index=index,
+                numbers=numbers or message("no number"),
+            )
+        )
     if not _is_number(value):
         raise UsageError(
-            f"cannot schedule {key!r}: it is {value!r} in group {index}, neither a number nor a floating-point tensor"
+            message(
+                "cannot schedule {key!r}: it is {given} in group {index}, neither a number nor a floating-point tensor",
+                key=key,
+                given=repr(value),
+                index=index,
+            )
         )
     kept = f"initial_{key}"
     if kept in group and not _is_number(group[kept]):
         raise UsageError(
-            f"group {index} of the optimizer has {kept}={group[kept]!r}, which is no base value; delete it from there"
+            message(
+                "group {index} of the optimizer has {kept}={given}, which is no base value; delete it from there",
+                index=index,
+                kept=kept,
+                given=repr(group[kept]),
+            )
         )
     base = float(group[kept]) if kept in group else float(value)
-    check_size(f"{key} of group {index}", base, least=LEAST if key == "lr" else 0.0)
+    check_size(message("{key} of group {index}", key=key, index=index), base, least=LEAST if key == "lr" else 0.0)
     return base
 
 

@@ -32,7 +32,7 @@ BOOKKEEPING = {
 
 
 def usual_rate_of(optimizer: Optimizer) -> float | None:
-    """Its usual rate; None if its groups are like those of no known method, or if it works its rate out.
+    """The usual rate of an optimizer; None if its groups match no known method, or if it works its rate out.
 
     >>> import torch
     >>> weight = torch.nn.Parameter(torch.zeros(1))
@@ -66,7 +66,7 @@ def works_its_rate_out(optimizer: Optimizer) -> bool:
 
 
 def closure_of(optimizer: Optimizer) -> Closure | None:
-    """What its `step` must be called with; None if unknown."""
+    """What an optimizer's `step` must be called with; None if unknown."""
     method = _registered(optimizer)
     # A subclass whose `step` is its own may need more than the class above it.
     own = str(getattr(type(optimizer).step, "__module__", "")).partition(".")[0] not in HOMES

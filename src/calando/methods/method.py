@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from calando.errors import UnknownName, UsageError, quote
+from calando.language import message
 from calando.methods.parameter_groups import decay_group_names, split_by_decay
 from calando.registry import Registry, home_of
 from calando.sizes import LEAST, check_size
@@ -48,6 +49,8 @@ __all__ = [
 
 MethodFamily = Literal["classic", "adaptive", "rate-free"]
 Closure = Literal["none", "loss", "again"]
+"""What an optimizer's `step` is called with; see `Method`."""
+
 Scheduling = Literal["any", "warmup", "none"]
 
 _Value = bool | int | float | str | tuple[float, ...] | None
@@ -70,8 +73,10 @@ class Number:
             or not (self.low < value if self.open_low else self.low <= value)
             or not value < self.high
         ):
-            wanted = f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
-            raise UsageError(f"{name} must be {wanted}, got {quote(value)}")
+            span = f"{'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
+            raise UsageError(
+                message("{name} must be a number in {span}, got {value}", name=name, span=span, value=quote(value))
+            )
         # A small weight decay is as good as none; what must not be 0 is divided by.
         check_size(name, value, least=LEAST if self.open_low else 0.0)
         return value
@@ -90,20 +95,24 @@ class Pair:
         )
         if not isinstance(value, tuple) or not numbers or len(value) != 2 or not all(0 <= item < 1 for item in value):
             shown = list(value) if isinstance(value, tuple) else value
-            raise UsageError(f"{name} must be two numbers in [0, 1) like [0.9, 0.999], got {shown!r}")
+            raise UsageError(
+                message(
+                    "{name} must be two numbers in [0, 1) like [0.9, 0.999], got {shown}", name=name, shown=repr(shown)
+                )
+            )
         return value[0], value[1]
 
 
 @dataclass(frozen=True)
 class Flag:
-    """Yes or no."""
+    """An option that is True or False."""
 
     default: bool
 
     def check(self, name: str, value: _Value) -> bool:
-        """The flag, if it is one."""
+        """The value, if it is True or False."""
         if not isinstance(value, bool):
-            raise UsageError(f"{name} must be true or false, got {value!r}")
+            raise UsageError(message("{name} must be true or false, got {value}", name=name, value=repr(value)))
         return value
 
 
@@ -145,7 +154,13 @@ def import_class(path: str, *, method: str = "") -> Any:
     try:
         return getattr(import_module(module), name)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{method} needs {module.replace('_', '-')}: pip install 'calando[methods]'") from error
+        raise UsageError(
+            message(
+                "{method} needs {module}: pip install 'calando[methods]'",
+                method=method,
+                module=module.replace("_", "-"),
+            )
+        ) from error
 
 
 @final
@@ -176,10 +191,10 @@ class ImportedClass:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One entry of the registry.
+    """An optimizer with what must be known of it: an entry of the registry.
 
     Args:
-        name: as written in a strategy text.
+        name: its name in the text of a strategy.
         summary: one line.
         family: "classic" (SGD and its like), "adaptive", or "rate-free" (finds its step size by itself).
         usual_rate: centre of the trial grid for convolutional networks; of a rate-free method, its one rate.
@@ -188,15 +203,15 @@ class Method:
         options: the hyper-parameters that it takes besides `lr`, with defaults and ranges.
         build: (parameter groups, lr, options) -> torch optimizer.
         source: paper or project.
-        memory: tensors of the parameters' size that it keeps.
+        memory: how many tensors of the parameters' size it keeps.
         schedules: which schedules of the rate make sense: "any", "warmup" alone (it replaces decay), or "none".
-        eval_mode: the weights to evaluate are others than those trained: `optimizer.eval()` and `.train()` change.
+        eval_mode: whether other weights are evaluated than trained; `optimizer.eval()` and `.train()` switch.
         closure: what `step` is called with, the gradient being there already: "none"; "loss": a closure that returns
             the loss of this batch, a number; "again": one that computes loss and gradient again, at the weights as they
             are.
-        keeps_base: what it does depends on its base rate, not on the scheduled one alone, so runs of other base rates
+        keeps_base: whether it depends on its base rate, not on the scheduled one alone; runs of other base rates then
             have no past in common even where their rates are equal.
-        sums: its momentum sums gradients up, so that a step is lr / (1 - momentum) long.
+        sums: whether its momentum sums gradients up, so that a step is lr / (1 - momentum) long.
         package: what must be installed besides torch, or "".
         groups: how parameters are divided.
     """
@@ -221,7 +236,7 @@ class Method:
 
     @property
     def installed(self) -> bool:
-        """Whether the package that it needs is there, which is not imported for that."""
+        """Whether the package that it needs is installed; it is not imported."""
         return not self.package or find_spec(self.package.replace("-", "_")) is not None
 
     @property
@@ -232,12 +247,15 @@ class Method:
     @property
     def own_rate(self) -> str:
         """Why no rate is looked for, and which to take, if the method is rate-free."""
-        why = "works its step size out by itself and the rate only multiplies it"
-        return f"{self.name} {why}: take lr={self.usual_rate:g}"
+        return message(
+            "{name} works its step size out by itself and the rate only multiplies it: take lr={rate:g}",
+            name=self.name,
+            rate=self.usual_rate,
+        )
 
     @property
     def passes(self) -> int:
-        """Forward and backward passes an update."""
+        """Number of forward and backward passes for each update."""
         return 2 if self.closure == "again" else 1
 
     def settle(self, given: Mapping[str, _Value]) -> dict[str, Any]:
@@ -249,12 +267,18 @@ class Method:
         """
         for name in given:
             if name not in self.options:
-                raise UnknownName(f"option of {self.name}", name, ["lr", *self.options])
+                raise UnknownName(message("option of {name}", name=self.name), name, ["lr", *self.options])
         settled: dict[str, Any] = {}
         for name, option in self.options.items():
             settled[name] = option.check(f"{self.name}: {name}", given[name]) if name in given else option.default
         if settled.get("nesterov") and not settled["momentum"] > 0:
-            raise UsageError(f"{self.name}: nesterov=true needs momentum above 0, got momentum={settled['momentum']}")
+            raise UsageError(
+                message(
+                    "{name}: nesterov=true needs momentum above 0, got momentum={momentum}",
+                    name=self.name,
+                    momentum=settled["momentum"],
+                )
+            )
         return settled
 
 
@@ -276,14 +300,18 @@ def register(method: Method) -> Method:
     >>> METHODS.remove("my_sgd")
     """
     if not isinstance(method, Method):
-        raise UsageError(f"a method is registered as a Method(name=..., build=...), got {quote(method)}")
+        raise UsageError(
+            message("a method is registered as a Method(name=..., build=...), got {method}", method=quote(method))
+        )
     METHODS.add(method.name, method, home=home_of(method.build))
     return method
 
 
 def _join(name: str, found: object) -> None:
     if isinstance(found, Method) and found.name != name:
-        raise UsageError(f"its entry point is named {name!r}, and the method {found.name!r}")
+        raise UsageError(
+            message("its entry point is named {name!r}, and the method {method}", name=name, method=repr(found.name))
+        )
     register(found)  # type: ignore[arg-type]  # refused there where it is none
 
 
@@ -300,12 +328,14 @@ class _OwnOptimizer(Method):
         """The given options, checked to be numbers."""
         for name, value in given.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise UsageError(f"own: {name} must be a number, got {quote(value)}")
+                raise UsageError(message("own: {name} must be a number, got {value}", name=name, value=quote(value)))
         return dict(given)
 
 
 def _refuse(groups: object, lr: float, options: object) -> Any:
-    raise UsageError("own(…) stands for the optimizer of your own training code: it is for run.scheduler(optimizer, …)")
+    raise UsageError(
+        message("own(…) stands for the optimizer of your own training code: it is for run.scheduler(optimizer, …)")
+    )
 
 
 OWN = _OwnOptimizer(
@@ -330,7 +360,7 @@ def find_method(name: str) -> Method:
     """The method of that name.
 
     Raises:
-        UnknownName: there is none.
+        UnknownName: there is no such method.
 
     >>> find_method("adamw").usual_rate
     0.001
@@ -338,7 +368,7 @@ def find_method(name: str) -> Method:
     if name == OWN.name:
         return OWN
     if name not in METHODS:
-        raise UnknownName("method", name, METHODS.names(), hint="see `calando strategies`")
+        raise UnknownName("method", name, METHODS.names(), hint=message("see `calando strategies`"))
     return METHODS[name]
 
 
@@ -354,4 +384,8 @@ def check_methods_installed(strategies: Iterable[StrategySpec]) -> None:
             missing.setdefault(find_method(method).package, []).append(method)
     if missing:
         needs = "; ".join(f"{', '.join(names)}: {package}" for package, names in missing.items())
-        raise UsageError(f"packages that methods need are not installed ({needs}): pip install 'calando[methods]'")
+        raise UsageError(
+            message(
+                "packages that methods need are not installed ({needs}): pip install 'calando[methods]'", needs=needs
+            )
+        )

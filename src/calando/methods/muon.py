@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods.method import Flag, Grouping, Method, Number, import_class, register
 from calando.methods.parameter_groups import split_by_decay
 
@@ -40,8 +41,11 @@ def _split(network: nn.Module, options: dict[str, Any]) -> list[dict[str, Any]]:
     hidden = [p for p in everything if p in inner]
     if not hidden:
         raise UsageError(
-            f"muon is for hidden layers, and of {len(layers)} convolution and linear layers none that is trained lies "
-            "between the first and the last; use adamw"
+            message(
+                "muon is for hidden layers, and of {count} convolution and linear layers none that is "
+                "trained lies between the first and the last; use adamw",
+                count=len(layers),
+            )
         )
     adamw = {"use_muon": False, "lr_factor": options["auxiliary"], **_ADAMW}
     groups: list[dict[str, Any]] = [

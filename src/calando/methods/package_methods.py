@@ -20,6 +20,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods.method import (
     ADAM_BETAS,
     EPS,
@@ -82,7 +83,7 @@ def _returning_the_loss(kind: Any) -> Any:
         def step(self, closure: Callable[[], Any] | None = None) -> Any:
             """One update; the closure works loss and gradient out at the weights as they are."""
             if closure is None:
-                raise UsageError("SAM needs a second pass over the batch: optimizer.step(closure)")
+                raise UsageError(message("SAM needs a second pass over the batch: optimizer.step(closure)"))
             self.first_step(zero_grad=True)
             with torch.enable_grad():
                 loss = closure()
@@ -110,7 +111,11 @@ def _one_rate(optimizer: Optimizer, *_: object) -> None:
     rates = sorted({float(group["lr"]) for group in optimizer.param_groups} - {0.0})
     if len(rates) > 1:
         raise UsageError(
-            f"prodigy takes one rate for all parameter groups, got {rates[0]:g} and {rates[-1]:g}; a group may have 0"
+            message(
+                "prodigy takes one rate for all parameter groups, got {first:g} and {last:g}; a group may have 0",
+                first=rates[0],
+                last=rates[-1],
+            )
         )
 
 

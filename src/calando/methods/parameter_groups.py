@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UsageError
+from calando.language import message
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +26,7 @@ def split_by_decay(network: nn.Module, *, weight_decay: float) -> list[dict[str,
     """Named groups for an optimizer; one group where nothing decays.
 
     Raises:
-        UsageError: no parameter asks for a gradient, or one has no shape yet.
+        UsageError: no parameter requires a gradient, or one has no shape yet.
 
     >>> import torch
     >>> [(g["name"], len(g["params"])) for g in split_by_decay(torch.nn.Linear(2, 3), weight_decay=0.1)]
@@ -51,13 +52,13 @@ def decay_group_names(weight_decay: float) -> tuple[str, ...]:
 
 
 def layer_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Named groups for an optimizer: one for each child of the network that is trained, in their order.
+    """Named groups for an optimizer: one for each child of the network that is trained, in order.
 
-    Parameters of the network itself, outside its children, come first, in the group "own". A parameter that
-    several children share belongs to the first.
+    Parameters of the network itself, outside its children, come first, in the group "own". A parameter that several
+    children share belongs to the first.
 
     Raises:
-        UsageError: no parameter asks for a gradient, or one has no shape yet.
+        UsageError: no parameter requires a gradient, or one has no shape yet.
 
     >>> import torch
     >>> from torch import nn
@@ -93,7 +94,11 @@ def _trained(network: nn.Module) -> list[nn.Parameter]:
 
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not trained:
-        raise UsageError("the network has no parameter that asks for a gradient; unfreeze some before training")
+        raise UsageError(
+            message("the network has no parameter that asks for a gradient; unfreeze some before training")
+        )
     if any(isinstance(parameter, UninitializedParameter) for parameter in trained):
-        raise UsageError("the network has lazy layers, whose weights depend on the first batch; give their sizes")
+        raise UsageError(
+            message("the network has lazy layers, whose weights depend on the first batch; give their sizes")
+        )
     return trained

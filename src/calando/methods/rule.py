@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calando.errors import UsageError
+from calando.language import message
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,16 +70,20 @@ def _optimizer_class(rule: type[Rule]) -> type[Optimizer]:
             """
             name = type(self).__name__
             if not self.param_groups[0].get("train_mode", True):
-                raise UsageError(f"{name} is in evaluation mode; call optimizer.train() before a step")
+                raise UsageError(
+                    message("{name} is in evaluation mode; call optimizer.train() before a step", name=name)
+                )
             if closure is None and self.needs_loss:
-                raise UsageError(f"{name} needs the loss of the batch: optimizer.step(lambda: loss)")
+                raise UsageError(message("{name} needs the loss of the batch: optimizer.step(lambda: loss)", name=name))
             loss = None
             if closure is not None:
                 with torch.enable_grad():
                     given = closure()
                 is_tensor = isinstance(given, torch.Tensor)
                 if not (is_tensor and given.numel() == 1) and not isinstance(given, int | float):
-                    raise UsageError(f"the closure must return the loss, one number, got {given!r}")
+                    raise UsageError(
+                        message("the closure must return the loss, one number, got {given}", given=repr(given))
+                    )
                 loss = float(given.detach() if is_tensor else given)
             with torch.no_grad():
                 self.update(loss)
@@ -169,5 +174,12 @@ def common(optimizer: Optimizer | Rule, key: str) -> Any:
     values = [group[key] for group in optimizer.param_groups]
     if any(value != values[0] for value in values):
         name = type(optimizer).__name__
-        raise UsageError(f"{name} needs the same {key} in all parameter groups, got {', '.join(map(str, values))}")
+        raise UsageError(
+            message(
+                "{name} needs the same {key} in all parameter groups, got {values}",
+                name=name,
+                key=key,
+                values=", ".join(map(str, values)),
+            )
+        )
     return values[0]

@@ -21,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from calando.errors import CalandoError, UsageError, reason_of
+from calando.language import joined, message
 from calando.methods import Closure
 from calando.range_test.loss import BatchLoss
 from calando.schedules import Horizon, Schedule
@@ -74,7 +75,10 @@ class BorrowedUpdate:
         if self.closure != "none" and self._scale() is not None:
             name = type(self.optimizer).__name__
             raise UsageError(
-                f"{name} steps with a closure, which a GradScaler cannot follow; take bfloat16 without one"
+                message(
+                    "{name} steps with a closure, which a GradScaler cannot follow; take bfloat16 without one",
+                    name=name,
+                )
             )
 
     def session(self, schedule: Schedule, *, horizon: Horizon) -> Session:
@@ -128,7 +132,10 @@ class BorrowedUpdate:
         gradients = [_dense(p.grad) for p in self._parameters if p.grad is not None]
         if not gradients:
             raise UsageError(
-                "the loss has no gradient for any parameter of the optimizer; it may have been made for another network"
+                message(
+                    "the loss has no gradient for any parameter of the optimizer; it may have been made for "
+                    "another network"
+                )
             )
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
@@ -158,9 +165,12 @@ class BorrowedUpdate:
             if self.closure == "none":
                 raise
             raise UsageError(
-                f"{type(self.optimizer).__name__}.step cannot be called with a closure that computes loss and gradient "
-                f"and returns the loss ({reason_of(error)}); a range test knows no other way, so test the optimizer "
-                "that it is built on"
+                message(
+                    "{kind}.step cannot be called with a closure that computes loss and gradient and returns the "
+                    "loss ({reason}); a range test knows no other way, so test the optimizer that it is built on",
+                    kind=type(self.optimizer).__name__,
+                    reason=reason_of(error),
+                )
             ) from error
 
     def _scale(self) -> float | None:
@@ -184,12 +194,31 @@ def blame_batch(update: BorrowedUpdate, start_again: Callable[[], object]) -> No
     places = list(dict.fromkeys(place for batch in update.drawn for place in not_finite_in(batch)))
     last = update.batches
     first = last - len(update.drawn) + 1
-    which = f"batch {last}" if first == last else f"one of batches {first} to {last}"
-    what = f"the loss is {reading.loss:g}" if not math.isfinite(reading.loss) else "the gradient is not finite"
-    holds = f", and the batch holds values that are not finite, in {' and '.join(places)}" if places else ""
+    which = (
+        message("batch {last}", last=last)
+        if first == last
+        else message("one of batches {first} to {last}", first=first, last=last)
+    )
+    what = (
+        message("the loss is {loss:g}", loss=reading.loss)
+        if not math.isfinite(reading.loss)
+        else message("the gradient is not finite")
+    )
+    holds = (
+        message(
+            ", and the batch holds values that are not finite, in {places}", places=joined("{one} and {other}", places)
+        )
+        if places
+        else ""
+    )
     raise UsageError(
-        f"{which} of those drawn is at fault and no rate: at the weights as they were lent {what}{holds}; "
-        "clean the data or leave such samples out"
+        message(
+            "{which} of those drawn is at fault and no rate: at the weights as they were lent "
+            "{what}{holds}; clean the data or leave such samples out",
+            which=which,
+            what=what,
+            holds=holds,
+        )
     )
 
 

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from calando.analysis.suggest import suggest
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.methods import closure_of, usual_rate_of, works_its_rate_out
 from calando.methods.driver import Driver
 from calando.methods.known_groups import group_name
@@ -41,7 +42,7 @@ __all__ = ["SweepProgress", "find_for_run", "find_lr"]
 LEAST_RACED = 100
 """Updates of a training below which there is nothing to race."""
 SweepProgress = Callable[[int, int], object]
-"""(updates made, updates expected) after each update; the expected number may grow."""
+"""Called with (updates made, updates expected) after each update; the expected number may grow."""
 
 
 def find_lr(
@@ -67,8 +68,41 @@ def find_lr(
 ) -> Found | Raced:
     """Measure the training loss over a rising learning rate, a few times, and recommend a rate.
 
-    Everything is restored bit by bit, also on an error and on Ctrl-C; see `calando.training.restore`. It may be called
-    in the middle of training. Under DistributedDataParallel call it on every rank: all get the same answer.
+    It may be called in the middle of training: everything is restored bit by bit, also after an error and after Ctrl-C;
+    see `calando.training.restore`. Under DistributedDataParallel call it on every rank: all get the same answer.
+
+    Args:
+        model: the network, in the mode it is trained in; in eval mode, it is put in train mode for the test.
+        optimizer: its groups keep the ratios of their base rates ("initial_lr" where a scheduler left one). The rates
+            reported are those of the first group. Schedules attached by `calando.attach` do not act during the test.
+        loss_fn: (output, target) -> loss, for batches (*inputs, target). None: the network returns its loss. A loss is
+            a scalar, a dict or an object with "loss", or a tuple that begins with it.
+        loader: what `for batch in loader` can read more than once: a DataLoader, a list, or an object of your own.
+        device: device that batches are moved to. None: that of the network.
+        forward: (model, batch) -> loss, for any other kind of batches and networks; with a loss_fn it may return
+            (output, target) for it.
+        repeats: number of sweeps, from the same state over different batches.
+        steps: updates from `low` to `high`.
+        low: lowest rate. None: 1e-6, lowered if the region of interest lies outside.
+        high: highest rate. None: 10, raised if the region of interest lies outside.
+        groups: "all"; "each": one group after the other, while the others keep their own rates; or the name of one
+            group.
+        accumulate: batches per update.
+        clip_norm: largest global norm of the gradient.
+        scaler: the gradient scaler.
+        autocast: torch.bfloat16 or torch.float16.
+        hold: updates to train at the recommended peak rate; if the network does not train there, the rate is not
+            reliable. None: as many as `steps`, if the curves are reliable. 0: none.
+        race: number of updates of the training that the rate is for. Instead of sweeps, arms at a few rates race from
+            the network's current weights, on the same batches, for at most 0.6 times as many updates. For networks on
+            which sweeps are not reliable, such as those without normalisation. The answer's `suggestion` reads as a
+            sweep's.
+        progress: called with (updates made, updates expected).
+
+    Raises:
+        UsageError: there is no batch, the loss has no gradient or is not one number, every parameter is frozen, a rate
+            is zero, something is not finite before the first update, or an argument is out of range.
+        UnknownName: the optimizer has no group of this name.
 
     >>> torch.manual_seed(0); model = nn.Linear(4, 2)
     <torch._C.Generator object at ...>
@@ -78,36 +112,6 @@ def find_lr(
     >>> found = find_lr(model, optimizer, nn.functional.cross_entropy, loader, steps=40)
     >>> found.curves.losses.shape[0], 1e-6 < found.suggestion.decayed.rate < 100, optimizer.param_groups[0]["lr"]
     (3, True, 0.1)
-
-    Args:
-        model: in the mode it is trained in; if it is in eval mode, it is put in train mode for the test.
-        optimizer: its groups keep the ratios of their base rates ("initial_lr" where a scheduler left one). Rates are
-            counted in the first group's. Schedules attached by `calando.attach` do not act during the test.
-        loss_fn: (output, target) -> loss, for batches (*inputs, target); None: the network returns its loss.
-            A loss is a scalar, a dict or an object with "loss", or a tuple that begins with it.
-        loader: what `for batch in loader` can read more than once: a DataLoader, a list, an object of yours.
-        device: where batches are moved to; None: where the network is.
-        forward: (model, batch) -> loss, for batches and networks of any other kind; with a loss_fn it may return
-            (output, target) for it.
-        repeats: sweeps from the same state over different batches.
-        steps: updates from low to high.
-        low, high: rates; None: 1e-6 and 10, and the range extends itself where what is of interest lies outside.
-        groups: "all"; "each" group in turn, the others at their own rates; or the name of one group.
-        accumulate: batches an update.
-        clip_norm: largest global norm of the gradient.
-        scaler: the gradient scaler.
-        autocast: torch.bfloat16 or torch.float16.
-        hold: train that many updates at the recommended peak rate too: if the network does not live there, the rate
-            is not reliable. None: as many as `steps`, if the curves are reliable; 0: none.
-        race: updates of the training that the rate is for: instead of sweeps, arms at a few rates race from where the
-            network stands, on the same batches, for at most 0.6 times as many updates. For where sweeps are not
-            reliable, as on networks without normalisation. The answer's `suggestion` reads as a sweep's.
-        progress: called with (updates made, updates expected).
-
-    Raises:
-        UsageError: no batch, a loss without gradient or not of one number, everything frozen, a rate of zero, something
-            not finite before the first update, an argument out of its range.
-        UnknownName: a group that the optimizer does not have.
     """
     options = SweepOptions(repeats=repeats, steps=steps, low=low, high=high, groups=groups, hold=hold)
     check_lent(
@@ -123,12 +127,21 @@ def find_lr(
     )
     if race is not None and (isinstance(race, bool) or not isinstance(race, int) or race < LEAST_RACED):
         raise UsageError(
-            f"race must be the updates of the training that the rate is for, at least {LEAST_RACED}, got {race!r}"
+            message(
+                "race must be the updates of the training that the rate is for, at least {least_raced}, got {race}",
+                least_raced=LEAST_RACED,
+                race=repr(race),
+            )
         )
     if race is not None and groups != "all":
-        raise UsageError("a race is of all groups together; leave groups= out")
+        raise UsageError(message("a race is of all groups together; leave groups= out"))
     if progress is not None and not callable(progress):
-        raise UsageError(f"progress must be a function, called with (updates made, updates expected), got {progress!r}")
+        raise UsageError(
+            message(
+                "progress must be a function, called with (updates made, updates expected), got {progress}",
+                progress=repr(progress),
+            )
+        )
     place = device_of(model, device)
     with restoring(model, optimizer, scaler, reached=(loss_fn, forward), source=loader) as put_back:
 
@@ -156,7 +169,7 @@ def find_lr(
 def find_for_run(
     spec: RunSpec, workload: Workload, *, options: SweepOptions | None = None, progress: SweepProgress | None = None
 ) -> Found:
-    """Find a rate for a run of ours, on network, optimizer and batches exactly as `calando.training.loop` has them.
+    """Find a rate for a run of calando, on network, optimizer and batches exactly as `calando.training.loop` has them.
 
     The first sweep starts from the weights of the run's seed and trains on the batches of its first updates; the next
     goes on with the batches that follow. Only the rate is swept: the strategy's schedules and controllers are left out,
@@ -228,7 +241,7 @@ def _find_ranges(
 def _begins_at(optimizer: Optimizer) -> float:
     """The optimizer's usual rate; its own where it is like no known one."""
     if works_its_rate_out(optimizer):
-        raise UsageError("this optimizer works its step size out by itself: there is no rate to race for")
+        raise UsageError(message("this optimizer works its step size out by itself: there is no rate to race for"))
     own = float(Driver(optimizer, schedules={"lr": constant(1)}, horizon=Horizon(1)).base_values["lr"][0])
     return usual_rate_of(optimizer) or own
 
@@ -237,17 +250,27 @@ def _tested(optimizer: Optimizer, groups: str) -> dict[str, str | None]:
     """What is tested -> the group it is, None for all together."""
     names = [group_name(group, index) for index, group in enumerate(optimizer.param_groups)]
     if groups not in ("all", "each") and groups not in names:
-        raise UnknownName("parameter group", groups, ["all", "each", *names])
+        raise UnknownName(message("parameter group"), groups, ["all", "each", *names])
     chosen = names if groups in ("all", "each") else [groups]
     for name in chosen:
         if groups != "all" and names.count(name) > 1:
-            raise UsageError(f"{names.count(name)} groups are called {name!r}; give each a name of its own")
+            raise UsageError(
+                message(
+                    "{count} groups are called {name!r}; give each a name of its own",
+                    count=names.count(name),
+                    name=name,
+                )
+            )
     bases = Driver(optimizer, schedules={"lr": constant(1)}, horizon=Horizon(1)).base_values["lr"]
     for name, base in zip(names, bases, strict=True):
         if name in chosen and not (0 < base < math.inf):
             raise UsageError(
-                f"group {name!r} of the optimizer has base rate {base:g}, which no factor makes a rate: give it a "
-                "positive one, freeze its parameters instead, or name another with groups="
+                message(
+                    "group {name!r} of the optimizer has base rate {base:g}, which no factor makes a rate: give "
+                    "it a positive one, freeze its parameters instead, or name another with groups=",
+                    name=name,
+                    base=base,
+                )
             )
     return {"all": None} if groups == "all" else {name: name for name in chosen}
 

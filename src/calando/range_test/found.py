@@ -27,12 +27,12 @@ LOST = 0.5  # one that diverged is above the start by this share of the fall
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class HeldRate:
-    """Training at the recommended `rate`, from the state that was lent.
+    """Training at the recommended `rate`, from the state before the range test.
 
     Args:
-        losses: float64[updates], before each; the last is nan where something was not finite.
+        losses: float64[updates], the loss before each; the last is nan where something was not finite.
         outcome: "lives", "no better" (it died, or needs more updates), "diverged" or "not finite".
-        kept: what it gained over what the sweep had gained; nan where something was not finite.
+        kept: its gain as a share of the sweep's; nan where something was not finite.
     """
 
     rate: float
@@ -81,6 +81,14 @@ class HeldRate:
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class FoundRate:
+    """What a range test found for one group, or for all.
+
+    Args:
+        curves: training loss over the rate, a row for each sweep.
+        suggestion: the two rates, their intervals, and whether they are reliable.
+        held: the training at the recommended rate; None if there was none.
+    """
+
     curves: RangeCurves
     suggestion: Suggestion
     held: HeldRate | None
@@ -120,8 +128,8 @@ class Found(Shown):
 
     Args:
         groups: "all", or each tested group's name -> what was found for it.
-        updates: all that were made, also of sweeps that were dropped and of trainings at the rate: the cost.
-        run: the run of ours for which it was made; None: it was made on objects of yours.
+        updates: all updates made, those of dropped sweeps and of trainings at the rate included: the cost.
+        run: calando's run for which it was made; None: it was made on objects of yours.
     """
 
     groups: Mapping[str, FoundRate]
@@ -146,7 +154,7 @@ class Found(Shown):
     def __getitem__(self, group: str) -> FoundRate:
         """What was found for one group; UnknownName where it was not tested."""
         if group not in self.groups:
-            raise UnknownName("tested group", group, self.groups)
+            raise UnknownName(message("tested group"), group, self.groups)
         return self.groups[group]
 
     def __str__(self) -> str:
@@ -180,7 +188,11 @@ class Found(Shown):
 
     def _only(self) -> FoundRate:
         if len(self.groups) != 1:
-            raise UsageError(f"several groups were tested: {', '.join(self.groups)}; take one, as in found['NAME']")
+            raise UsageError(
+                message(
+                    "several groups were tested: {groups}; take one, as in found['NAME']", groups=", ".join(self.groups)
+                )
+            )
         (only,) = self.groups.values()
         return only
 

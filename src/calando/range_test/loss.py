@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from calando.errors import UsageError, reason_of
+from calando.language import joined, message
 from calando.range_test.constant_outputs import ConstantOutputs, SharesSeen
 
 __all__ = ["BatchLoss", "Forward"]
@@ -70,8 +71,11 @@ class BatchLoss:
         elif self.loss_fn is not None:
             if not isinstance(batch, tuple | list) or len(batch) < 2:
                 raise UsageError(
-                    f"a batch must be (input, target) for loss_fn, got {type(batch).__name__}; "
-                    "pass forward=, called with (model, batch), which returns the loss"
+                    message(
+                        "a batch must be (input, target) for loss_fn, got {kind}; pass forward=, called with (model, "
+                        "batch), which returns the loss",
+                        kind=type(batch).__name__,
+                    )
                 )
             result = self._judged(self._output(*batch[:-1]), batch[-1])
         elif isinstance(batch, Mapping):
@@ -90,9 +94,13 @@ class BatchLoss:
                 raise
             given = ", ".join([*map(_shown, inputs), *(f"{name}={_shown(value)}" for name, value in named.items())])
             raise UsageError(
-                f"the network cannot be called as model({given}) ({reason_of(error)}); pass forward=, called with "
-                "(model, batch), which calls the network as it needs and returns the loss, or, with a loss_fn, "
-                "(output, target)"
+                message(
+                    "the network cannot be called as model({given}) ({reason}); pass forward=, called with "
+                    "(model, batch), which calls the network as it needs and returns the loss, or, with a "
+                    "loss_fn, (output, target)",
+                    given=given,
+                    reason=reason_of(error),
+                )
             ) from error
 
     def _judged(self, output: Any, target: Any) -> Any:
@@ -104,9 +112,13 @@ class BatchLoss:
             if not kinds:
                 raise
             raise UsageError(
-                f"loss_fn cannot judge {' and '.join(kinds)} ({reason_of(error)}); pass forward=, called with "
-                "(model, batch), which returns (output, target) for loss_fn, as in "
-                "forward=lambda model, batch: (model(batch[0]).logits, batch[1]), or the loss itself"
+                message(
+                    "loss_fn cannot judge {kinds} ({reason}); pass forward=, called with (model, batch), which "
+                    "returns (output, target) for loss_fn, as in forward=lambda model, batch: "
+                    "(model(batch[0]).logits, batch[1]), or the loss itself",
+                    kinds=joined("{one} and {other}", kinds),
+                    reason=reason_of(error),
+                )
             ) from error
         self._shares.add(output, target)
         self._constants.add(output, target)
@@ -134,11 +146,18 @@ def _scalar(result: Any) -> torch.Tensor:
         result = result[0]
     if not isinstance(result, torch.Tensor):
         raise UsageError(
-            f"no loss found: got {type(result).__name__}, wanted a tensor, a dict with 'loss', or a tuple it begins; "
-            "pass loss_fn, or forward=, called with (model, batch), which returns the loss"
+            message(
+                "no loss found: got {kind}, wanted a tensor, a dict with 'loss', or a tuple it begins; pass "
+                "loss_fn, or forward=, called with (model, batch), which returns the loss",
+                kind=type(result).__name__,
+            )
         )
     if result.numel() != 1:
-        raise UsageError(f"the loss must be one number, got shape {tuple(result.shape)}; take its mean")
+        raise UsageError(
+            message("the loss must be one number, got shape {shape}; take its mean", shape=tuple(result.shape))
+        )
     if not result.requires_grad:
-        raise UsageError("the loss has no gradient; it was detached, made under no_grad, or depends on no parameter")
+        raise UsageError(
+            message("the loss has no gradient; it was detached, made under no_grad, or depends on no parameter")
+        )
     return result.reshape(())

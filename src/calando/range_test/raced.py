@@ -263,8 +263,12 @@ def race_lent(
             held += sum(part.numel() * part.element_size() for one in drawn for _, part in leaves(one, "batch"))
             if held > MOST_KEPT:
                 raise UsageError(
-                    f"a race keeps its batches in memory, {held / 2**30:.1f} GiB after {len(kept)} updates; race for a "
-                    "shorter training, or on smaller batches"
+                    message(
+                        "a race keeps its batches in memory, {held:.1f} GiB after {count} updates; race for a "
+                        "shorter training, or on smaller batches",
+                        held=held / 2**30,
+                        count=len(kept),
+                    )
                 )
         return kept[step]
 

@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods import Closure
 from calando.training.restore import undisturbed_loader
 
@@ -34,35 +35,60 @@ def check_lent(
 ) -> None:
     """Raise UsageError where these cannot be trained at all."""
     if not isinstance(model, nn.Module):
-        raise UsageError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+        raise UsageError(message("model must be a torch.nn.Module, got {kind}", kind=type(model).__name__))
     if not isinstance(optimizer, Optimizer):
-        raise UsageError(f"optimizer must be a torch optimizer, got {type(optimizer).__name__}")
+        raise UsageError(message("optimizer must be a torch optimizer, got {kind}", kind=type(optimizer).__name__))
     for name, function, wanted in (
-        ("loss_fn", loss_fn, "called with (output, target)"),
-        ("forward", forward, "called with (model, batch)"),
+        ("loss_fn", loss_fn, message("called with (output, target)")),
+        ("forward", forward, message("called with (model, batch)")),
     ):
         if isinstance(function, type) and issubclass(function, nn.Module):
-            raise UsageError(f"{name} is the class {function.__name__}; make one of it: {function.__name__}()")
+            raise UsageError(
+                message(
+                    "{name} is the class {function}; make one of it: {function}()",
+                    name=name,
+                    function=function.__name__,
+                )
+            )
         if function is not None and not callable(function):
-            raise UsageError(f"{name} must be a function, {wanted}, or None, got {function!r}")
+            raise UsageError(
+                message(
+                    "{name} must be a function, {wanted}, or None, got {function}",
+                    name=name,
+                    wanted=wanted,
+                    function=repr(function),
+                )
+            )
     if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):
         raise UsageError(
-            f"the loader must be a DataLoader, a list of batches, or an object of yours with __iter__, got {loader!r}"
+            message(
+                "the loader must be a DataLoader, a list of batches, or an object of yours with __iter__, got {loader}",
+                loader=repr(loader),
+            )
         )
     if scaler is not None and not callable(getattr(scaler, "unscale_", None)):
-        raise UsageError(f"scaler must be a torch.amp.GradScaler or None, got {scaler!r}")
+        raise UsageError(message("scaler must be a torch.amp.GradScaler or None, got {scaler}", scaler=repr(scaler)))
     if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
-        raise UsageError(f"accumulate must be a whole number from 1, got {accumulate!r}")
+        raise UsageError(
+            message("accumulate must be a whole number from 1, got {accumulate}", accumulate=repr(accumulate))
+        )
     if clip_norm is not None and (
         isinstance(clip_norm, bool) or not isinstance(clip_norm, Real) or not 0 < clip_norm < math.inf
     ):
-        raise UsageError(f"clip_norm must be positive and finite, got {clip_norm!r}; leave it out not to clip")
+        raise UsageError(
+            message(
+                "clip_norm must be positive and finite, got {clip_norm}; leave it out not to clip",
+                clip_norm=repr(clip_norm),
+            )
+        )
     if autocast is not None and autocast not in (torch.bfloat16, torch.float16):
-        raise UsageError(f"autocast must be torch.bfloat16 or torch.float16, got {autocast!r}")
+        raise UsageError(
+            message("autocast must be torch.bfloat16 or torch.float16, got {autocast}", autocast=repr(autocast))
+        )
     if not any(p.requires_grad for group in optimizer.param_groups for p in group["params"]):
-        raise UsageError("all parameters of the optimizer are frozen (requires_grad=False); unfreeze some")
+        raise UsageError(message("all parameters of the optimizer are frozen (requires_grad=False); unfreeze some"))
     if torch.is_inference_mode_enabled():
-        raise UsageError("a range test trains, which inference mode does not allow; call it outside")
+        raise UsageError(message("a range test trains, which inference mode does not allow; call it outside"))
 
 
 def device_of(model: nn.Module, device: torch.device | str | None) -> torch.device:
@@ -71,9 +97,17 @@ def device_of(model: nn.Module, device: torch.device | str | None) -> torch.devi
     try:
         wanted = there if device is None else torch.device(device)
     except (RuntimeError, TypeError):
-        raise UsageError(f"device must be one of torch's, such as 'cpu' or 'cuda:0', got {device!r}") from None
+        raise UsageError(
+            message("device must be one of torch's, such as 'cpu' or 'cuda:0', got {device}", device=repr(device))
+        ) from None
     if wanted.type != there.type:
-        raise UsageError(f"device={str(device)!r}, but the network is on {str(there)!r}; move it there first")
+        raise UsageError(
+            message(
+                "device={device!r}, but the network is on {there!r}; move it there first",
+                device=str(device),
+                there=str(there),
+            )
+        )
     return wanted
 
 
@@ -98,8 +132,12 @@ def try_step(optimizer: Optimizer, put_back: Callable[[], object]) -> Closure:
     needed = [one.name for one in wanted.values() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
     if unknown := [name for name in needed if name != "closure"]:
         raise UsageError(
-            f"{type(optimizer).__name__}.step needs {', '.join(unknown)}, which a range test does not know; give it "
-            "an optimizer whose step takes nothing or a closure"
+            message(
+                "{kind}.step needs {unknown}, which a range test does not know; give it an optimizer whose "
+                "step takes nothing or a closure",
+                kind=type(optimizer).__name__,
+                unknown=", ".join(unknown),
+            )
         )
     if "closure" not in wanted and not any(one.kind is one.VAR_POSITIONAL for one in wanted.values()):
         return "none"
@@ -141,6 +179,10 @@ def endless(loader: Iterable[Any]) -> Generator[Any, None, None]:
             count += 1
             yield batch
         if count == 0:
-            again = f"when begun again, after {passes} times" if passes else "at all"
-            raise UsageError(f"the loader gives no batch {again}; give one that can be read again and is not empty")
+            again = message("when begun again, after {passes} times", passes=passes) if passes else message("at all")
+            raise UsageError(
+                message(
+                    "the loader gives no batch {again}; give one that can be read again and is not empty", again=again
+                )
+            )
         passes += 1

@@ -22,6 +22,7 @@ import numpy as np
 
 from calando.analysis.range_curves import RangeCurves
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods.driver import Driver
 from calando.range_test.borrowed_update import BorrowedUpdate, Reading, blame_batch
 from calando.range_test.stops import begins_too_high, stop_reason
@@ -92,22 +93,38 @@ class SweepOptions:
             ("hold", 0 if self.hold is None else self.hold, 0, MOST_STEPS),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise UsageError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+                raise UsageError(
+                    message(
+                        "{name} must be a whole number from {least} to {most}, got {value}",
+                        name=name,
+                        least=least,
+                        most=most,
+                        value=repr(value),
+                    )
+                )
         for name, rate in (("low", self.low), ("high", self.high)):
             if rate is not None and not (isinstance(rate, Real) and 0 < rate < math.inf):
-                raise UsageError(f"{name} must be a positive finite rate, got {quote(rate)}")
+                raise UsageError(
+                    message("{name} must be a positive finite rate, got {rate}", name=name, rate=quote(rate))
+                )
             if rate is not None:
                 check_rate(name, rate)
         if not isinstance(self.groups, str):
-            raise UsageError(f"groups must be 'all', 'each' or a group's name, got {self.groups!r}")
+            raise UsageError(
+                message("groups must be 'all', 'each' or a group's name, got {groups}", groups=repr(self.groups))
+            )
         if not self.sweep.low * 10 <= self.sweep.high:
             raise UsageError(
-                f"high must be at least ten times low, got low={self.sweep.low:g} and high={self.sweep.high:g}"
+                message(
+                    "high must be at least ten times low, got low={low:g} and high={high:g}",
+                    low=self.sweep.low,
+                    high=self.sweep.high,
+                )
             )
 
     @property
     def sweep(self) -> Sweep:
-        """The first one; it does not go beyond an end that was given."""
+        """The first sweep; it does not go beyond an end that was given."""
         return Sweep(
             low=LOW if self.low is None else self.low,
             high=HIGH if self.high is None else self.high,
@@ -185,10 +202,14 @@ class Measurement:
         while len(losses) < sweep.most and why is None:
             reading = self._make(session)
             if not reading.finite and not losses:
-                gradient = ", its gradient is not finite" if math.isfinite(reading.loss) else ""
+                gradient = message(", its gradient is not finite") if math.isfinite(reading.loss) else ""
                 raise UsageError(
-                    f"not finite at the first batch, before any update: the loss is {reading.loss:g}{gradient}; "
-                    "no rate is at fault: look at the batch, the network's weights and the precision"
+                    message(
+                        "not finite at the first batch, before any update: the loss is {loss:g}{gradient}; no rate "
+                        "is at fault: look at the batch, the network's weights and the precision",
+                        loss=reading.loss,
+                        gradient=gradient,
+                    )
                 )
             if math.isfinite(reading.loss):
                 losses.append(reading.loss)
@@ -210,8 +231,12 @@ class Measurement:
         found = float(self.update.optimizer.param_groups[self._index]["lr"])
         if not math.isclose(written, found, rel_tol=1e-3):
             raise UsageError(
-                f"the rate was set to {written:g}, and something else made it {found:g}: a scheduler that drives this "
-                "optimizer, or the optimizer itself; take it off for the range test"
+                message(
+                    "the rate was set to {written:g}, and something else made it {found:g}: a scheduler that "
+                    "drives this optimizer, or the optimizer itself; take it off for the range test",
+                    written=written,
+                    found=found,
+                )
             )
         self.tick()
         return reading

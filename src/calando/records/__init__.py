@@ -1,4 +1,4 @@
-"""Records: what to run, what came out, and the store that keeps both. The waist of the house."""
+"""Records: what to run, what came out, and the store that keeps both."""
 
 from calando.records.measure import Measure
 from calando.records.record import Evaluation, Event, RangeRecord, RunOutcome, RunRecord, TestScore

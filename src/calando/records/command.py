@@ -22,7 +22,8 @@ from typing import Literal, final
 
 import numpy as np
 
-from calando.errors import UsageError, quote
+from calando.errors import UsageError, quote, said_by
+from calando.language import message
 from calando.records.spec import MOST_STEPS, RunSpec
 from calando.records.strategy_spec import StrategySpec
 from calando.records.task_spec import OwnTrainingSpec
@@ -36,7 +37,7 @@ __all__ = ["Command", "branch_of", "parse_command", "verb_of"]
 Verb = Literal["change", "pause", "resume", "stop"]
 
 MOST_LETTERS = 2000
-FORMS = "rate *0.5, rate =0.01, schedule cosine(1, 0), horizon 600, pause, resume or stop"
+FORMS = message("rate *0.5, rate =0.01, schedule cosine(1, 0), horizon 600, pause, resume or stop")
 _BEFORE = re.compile(r"\s*(?P<fork>fork\b\s*)?(?:from\s+(?P<since>[0-9]{1,9})\s*)?:", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
@@ -80,7 +81,14 @@ def parse_command(text: str) -> Command:
     """
     line = " ".join(str(text).split())
     if not line or len(line) > MOST_LETTERS:
-        raise UsageError(f"a command is one of {FORMS}, in at most {MOST_LETTERS} letters; got {quote(line[:60])}")
+        raise UsageError(
+            message(
+                "a command is one of {forms}, in at most {most} letters; got {line}",
+                forms=FORMS,
+                most=MOST_LETTERS,
+                line=quote(line[:60]),
+            )
+        )
     verb, fork = verb_of(line)
     if verb != "change":
         return Command(text=line, verb=verb)
@@ -113,11 +121,13 @@ def _with_part(command: Command, part: str) -> Command:
     rest = rest.strip()
     match word.lower():
         case "horizon" if rest and command.horizon is not None:
-            raise UsageError(f"command {quote(command.text)} names the horizon twice; name it once")
+            raise UsageError(message("command {text} names the horizon twice; name it once", text=quote(command.text)))
         case "horizon" if rest:
             return replace(command, horizon=Span.parse(int(rest) if rest.isdecimal() else rest, name="horizon"))
         case "rate" | "schedule" if rest and (command.factor, command.rate, command.schedule) != (None, None, None):
-            raise UsageError(f"command {quote(command.text)} changes the rate twice; give one of rate, schedule")
+            raise UsageError(
+                message("command {text} changes the rate twice; give one of rate, schedule", text=quote(command.text))
+            )
         case "schedule" if rest:
             return replace(command, schedule=parse(rest))
         case "rate" if rest[:1] in ("*", "x", "×"):
@@ -126,15 +136,27 @@ def _with_part(command: Command, part: str) -> Command:
             return replace(command, rate=_number("rate =", rest[1:].strip(), least=math.ulp(0.0)))
         case "rate" if rest:
             raise UsageError(
-                f"{quote(part)} may mean two things: say 'rate *{rest}' (times) or 'rate ={rest}' (set to)"
+                message(
+                    "{part} may mean two things: say 'rate *{rest}' (times) or 'rate ={rest}' (set to)",
+                    part=quote(part),
+                    rest=rest,
+                )
             )
-    raise UsageError(f"a command is one of {FORMS}; got {quote(part)}")
+    raise UsageError(message("a command is one of {forms}; got {part}", forms=FORMS, part=quote(part)))
 
 
 def _number(what: str, text: str, *, least: float) -> float:
     value = float(text) if _NUMBER.fullmatch(text) and text.count(".") < 2 and text != "." else math.nan
     if not least <= value < math.inf:
-        raise UsageError(f"{what} needs a number {'of 0 or more' if least == 0 else 'above 0'}, got {quote(text)}")
+        raise UsageError(
+            message(
+                "{what} needs a number of 0 or more, got {text}"
+                if least == 0
+                else "{what} needs a number above 0, got {text}",
+                what=what,
+                text=quote(text),
+            )
+        )
     return value
 
 
@@ -160,12 +182,17 @@ def branch_of(spec: RunSpec, command: Command, *, step: int) -> RunSpec:
     since = step if command.since is None else command.since
     before = spec.horizon
     if command.horizon is not None and isinstance(spec.workload, OwnTrainingSpec):
-        raise UsageError("the code of its own says how long it trains; compare it at another length instead")
+        raise UsageError(message("the code of its own says how long it trains; compare it at another length instead"))
     steps = spec.steps if command.horizon is None else round(before.steps(command.horizon))
     if not since < steps <= MOST_STEPS:
         what = "horizon" if command.horizon is not None else "from"
         raise UsageError(
-            f"{what}: the change is to begin at update {since}, and the run has {steps} updates; give more"
+            message(
+                "{what}: the change is to begin at update {since}, and the run has {steps} updates; give more",
+                what=what,
+                since=since,
+                steps=steps,
+            )
         )
     after = Horizon(steps, spec.steps_per_epoch)
     schedules = {name: parse(text) for name, text in spec.strategy.schedules.items()}
@@ -193,7 +220,7 @@ def branch_of(spec: RunSpec, command: Command, *, step: int) -> RunSpec:
     planned = {name: _values(parse(text), before, name) for name, text in spec.strategy.schedules.items()}
     planned.setdefault("lr", {"": np.ones(spec.steps)})
     if all(_are_equal(planned[name], values) for name, values in changed.items()):
-        raise UsageError(f"{quote(command.text)} changes nothing: the run is planned so")
+        raise UsageError(message("{text} changes nothing: the run is planned so", text=quote(command.text)))
     return branch
 
 
@@ -209,10 +236,10 @@ def _values(schedule: Schedule, horizon: Horizon, name: str) -> dict[str, Array]
             one = schedule.for_group(group) if group else schedule
             values = one.bind(horizon.total_steps, steps_per_epoch=horizon.steps_per_epoch).sample()
             if not (np.isfinite(values).all() and values.min() >= 0):
-                raise UsageError("it has values that are negative or not finite; change its numbers")
+                raise UsageError(message("it has values that are negative or not finite; change its numbers"))
             found[group] = values
     except UsageError as error:
-        raise UsageError(f"the schedule of {name} from here: {error}") from None
+        raise UsageError(message("the schedule of {name} from here: {why}", name=name, why=said_by(error))) from None
     return found
 
 

@@ -26,7 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
-from calando.errors import CorruptFile, FileLocked, UsageError, quote
+from calando.errors import CorruptFile, FileLocked, UsageError, quote, said_by
+from calando.language import message
 from calando.records.command import parse_command, verb_of
 from calando.records.database import in_one_line, readable
 from calando.records.files import noticing_full_disk
@@ -59,9 +60,13 @@ CREATE TABLE IF NOT EXISTS branches (
 """
 
 
+_REMEDY = message(
+    "restore a copy, or remove this file: runs and verdicts stay, what was steered goes on as it was planned"
+)
+
+
 def _in_one_line(path: Path) -> AbstractContextManager[None]:
-    remedy = "restore a copy, or remove this file: runs and verdicts stay, what was steered goes on as it was planned"
-    return in_one_line(path, remedy=remedy)
+    return in_one_line(path, remedy=_REMEDY)
 
 
 @final
@@ -143,10 +148,17 @@ def steered_in(folder: Path) -> tuple[str, ...]:
             branches = log.branches()
     except (CorruptFile, FileLocked) as error:
         # They take no part in verdicts, which stand without them.
-        return (f"which runs were steered is not known: {error}",)
+        return (message("which runs were steered is not known: {why}", why=said_by(error)),)
     return tuple(
-        f"{one.spec.strategy.name}, seed {one.spec.seed}, was steered ({lines[one.command]!r}); the branch {digest} "
-        f"takes no part in verdicts; again: {one.again(folder)}"
+        message(
+            "{name}, seed {seed}, was steered ({line!r}); the branch {digest} takes no part in "
+            "verdicts; again: {again}",
+            name=one.spec.strategy.name,
+            seed=one.spec.seed,
+            line=lines[one.command],
+            digest=digest,
+            again=one.again(folder),
+        )
         for digest, one in branches.items()
     )
 
@@ -173,7 +185,7 @@ class CommandLog:
         """Open the commands of a folder; made where there are none, unless `read_only`."""
         path = folder / FILE_NAME
         if path.exists() and not path.is_file():
-            raise CorruptFile(f"{path} is a pipe or a folder, not a file; remove it")
+            raise CorruptFile(message("{path} is a pipe or a folder, not a file; remove it", path=path))
         with noticing_full_disk(path), _in_one_line(path):
             if read_only:
                 connection = sqlite3.connect(readable(path), uri=True, timeout=PATIENCE_SECONDS)
@@ -198,22 +210,33 @@ class CommandLog:
         """
         line = parse_command(line).text
         if not _KEY.fullmatch(key):
-            raise UsageError(f"a command's key is up to 64 letters, digits, - and _, got {quote(key[:80])}")
+            raise UsageError(
+                message("a command's key is up to 64 letters, digits, - and _, got {key}", key=quote(key[:80]))
+            )
         if len(run) > MOST_LETTERS or len(who) > MOST_LETTERS or not (run + who).isprintable():
-            raise UsageError(f"run and who are printable texts of at most {MOST_LETTERS} letters")
+            raise UsageError(message("run and who are printable texts of at most {most} letters", most=MOST_LETTERS))
         if seen is not None and not 0 <= seen < 2**53:
-            raise UsageError(f"the step that was seen must be a whole number of 0 or more, got {seen}")
+            raise UsageError(
+                message("the step that was seen must be a whole number of 0 or more, got {seen}", seen=seen)
+            )
         with self._writing() as file:
             there = file.execute("SELECT run, line FROM commands WHERE key = ?", (key,)).fetchone()
             if there is not None and tuple(there) != (run, line):
-                raise UsageError(f"command {key} was asked before, as {quote(there[1])}; give another key")
+                raise UsageError(
+                    message(
+                        "command {key} was asked before, as {there}; give another key", key=key, there=quote(there[1])
+                    )
+                )
             if there is None:
                 (waiting,) = file.execute(
                     "SELECT count(*) FROM commands WHERE number NOT IN (SELECT command FROM answers)"
                 ).fetchone()
                 if waiting >= MOST_OPEN:
                     raise UsageError(
-                        f"{waiting} commands wait for an answer already; wait for it, or stop the training"
+                        message(
+                            "{waiting} commands wait for an answer already; wait for it, or stop the training",
+                            waiting=waiting,
+                        )
                     )
                 given = (key, time.time(), who, run, line, seen)
                 file.execute("INSERT INTO commands (key, at, who, run, line, seen) VALUES (?, ?, ?, ?, ?, ?)", given)

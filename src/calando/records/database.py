@@ -39,8 +39,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from calando.errors import CorruptFile, DiskFull, FileLocked
+from calando.errors import CorruptFile, DiskFull, FileLocked, said_by
 from calando.host import free_bytes
+from calando.language import message
 from calando.records import rows
 from calando.records.files import read_plain
 from calando.records.migrate import SCHEMA_VERSION, bring_up_to_date, create_tables, in_memory, schema_of
@@ -58,6 +59,7 @@ __all__ = [
 
 PATIENCE_SECONDS = 30.0
 LEAST_ROOM = 64 * 1024
+RESTORE = message("restore a copy or remove the study folder")
 LONGEST_VALUE = 256 * 1024**2
 _COMPUTED = re.compile(r"\b(VIRTUAL|GENERATED|AS|CHECK|WHERE)\b", re.IGNORECASE)
 
@@ -99,7 +101,12 @@ class Database:
             schema = schema_of(connection)
             if schema not in {str(version) for version in range(1, SCHEMA_VERSION + 1)}:
                 raise CorruptFile(
-                    f"{path} has schema {schema!r}, this calando reads 1 to {SCHEMA_VERSION}; use the one that made it"
+                    message(
+                        "{path} has schema {schema!r}, this calando reads 1 to {newest}; use the one that made it",
+                        path=path,
+                        schema=schema,
+                        newest=SCHEMA_VERSION,
+                    )
                 )
             is_copy = schema != str(SCHEMA_VERSION) and read_only
             if is_copy:
@@ -142,7 +149,7 @@ class Database:
         found = self._connection.execute(f"SELECT {', '.join(columns)} FROM {name} ORDER BY rowid").fetchall()
         (count,) = self._connection.execute(f"SELECT count(*) FROM {name}").fetchone()
         if len({row[0] for row in found}) != count:
-            raise rows.Damaged(f"some of its {name} are lost")
+            raise rows.Damaged(message("some of its {name} are lost", name=name))
         return found
 
 
@@ -150,7 +157,9 @@ def check_tables(connection: sqlite3.Connection) -> None:
     """Raise Damaged where there is more than rows of tables: a view or a computed column can run for ever."""
     for kind, name, made in connection.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind not in ("table", "index") or (made and _COMPUTED.search(made)):
-            raise rows.Damaged(f"it has a {kind} {str(name)[:40]!r} that calando did not make")
+            raise rows.Damaged(
+                message("it has a {kind} {name!r} that calando did not make", kind=kind, name=str(name)[:40])
+            )
 
 
 def readable(path: Path) -> str:
@@ -186,7 +195,7 @@ def nothing_collected() -> Iterator[None]:
 
 
 @contextmanager
-def in_one_line(path: Path, *, remedy: str = "restore a copy or remove the study folder") -> Iterator[None]:
+def in_one_line(path: Path, *, remedy: str = RESTORE) -> Iterator[None]:
     """SQLite's and pydantic's complaints as ours, naming the file and what to do with one that is damaged."""
     try:
         yield
@@ -195,21 +204,41 @@ def in_one_line(path: Path, *, remedy: str = "restore a copy or remove the study
     except sqlite3.OperationalError as error:
         # Where there is no room for the file that readers share, SQLite speaks of a disk I/O error.
         if "full" in str(error) or ("I/O" in str(error) and free_bytes(path.parent) < LEAST_ROOM):
-            raise DiskFull(f"no space left for {path}; free some and run the same command again") from error
+            raise DiskFull(
+                message("no space left for {path}; free some and run the same command again", path=path)
+            ) from error
         if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise FileLocked(
-                f"{path} is locked by another program (a database browser, a backup?); close that and run the same "
-                "command again"
+                message(
+                    "{path} is locked by another program (a database browser, a backup?); close that and run "
+                    "the same command again",
+                    path=path,
+                )
             ) from error
         raise CorruptFile(
-            f"{path} cannot be used ({_one_line(error)}); check its permissions, or restore a copy"
+            message(
+                "{path} cannot be used ({reason}); check its permissions, or restore a copy",
+                path=path,
+                reason=_one_line(error),
+            )
         ) from error
     except sqlite3.DatabaseError as error:
-        raise CorruptFile(f"{path} is damaged or not calando's ({_one_line(error)}); {remedy}") from error
+        raise CorruptFile(
+            message(
+                "{path} is damaged or not calando's ({reason}); {remedy}",
+                path=path,
+                reason=_one_line(error),
+                remedy=remedy,
+            )
+        ) from error
     except rows.Damaged as error:
-        raise CorruptFile(f"{path} is damaged: {error}; {remedy}") from error
+        raise CorruptFile(
+            message("{path} is damaged: {why}; {remedy}", path=path, why=said_by(error), remedy=remedy)
+        ) from error
     except (ValueError, zlib.error, KeyError, TypeError, RecursionError, AssertionError) as error:
-        raise CorruptFile(f"{path} holds something unreadable ({type(error).__name__}); restore a copy") from error
+        raise CorruptFile(
+            message("{path} holds something unreadable ({kind}); restore a copy", path=path, kind=type(error).__name__)
+        ) from error
 
 
 def _one_line(error: Exception) -> str:

@@ -114,7 +114,14 @@ def out_of_range(spec: type[BaseModel], error: ValidationError, *, name: str = "
             value=quote(first["input"]),
         )
         return UsageError(message("{one}{other}", one=said, other=message(worded.remedy)) if worded.remedy else said)
-    return UsageError(f"{'.'.join(place)}: {first['msg'].lower()}, got {first['input']!r}")
+    return UsageError(
+        message(
+            "{place}: {problem}, got {value}",
+            place=".".join(place),
+            problem=first["msg"].lower(),
+            value=repr(first["input"]),
+        )
+    )
 
 
 @cache
@@ -171,17 +178,31 @@ LONGEST_NAME, LONGEST_TEXT = 200, 20_000
 def _visible(text: str) -> str:
     """One line that can be seen: it is printed, drawn and put into pages, by whoever reads a study."""
     if len(text) > LONGEST_TEXT:
-        raise UsageError(f"a text of a study has at most {LONGEST_TEXT} characters, got {len(text)}: {text[:40]!r}…")
+        raise UsageError(
+            message(
+                "a text of a study has at most {most} characters, got {count}: {text!r}…",
+                most=LONGEST_TEXT,
+                count=len(text),
+                text=text[:40],
+            )
+        )
     if not is_plain(text):
-        raise UsageError(f"a text of a study must be one line that can be seen, got {text[:200]!r}")
+        raise UsageError(message("a text of a study must be one line that can be seen, got {text!r}", text=text[:200]))
     return text
 
 
 def _name(text: str) -> str:
     if len(text) > LONGEST_NAME:
-        raise UsageError(f"a name has at most {LONGEST_NAME} characters, got {len(text)}: {text[:40]!r}…")
+        raise UsageError(
+            message(
+                "a name has at most {most} characters, got {count}: {text!r}…",
+                most=LONGEST_NAME,
+                count=len(text),
+                text=text[:40],
+            )
+        )
     if not is_plain(text):
-        raise UsageError(f"a strategy's name must be one line that can be seen, got {text!r}")
+        raise UsageError(message("a strategy's name must be one line that can be seen, got {text!r}", text=text))
     return text
 
 
@@ -192,7 +213,7 @@ Option = bool | int | float | str | tuple[float, ...]
 
 def _finite(value: Option) -> Option:
     if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"a hyper-parameter must be finite, got {value}")
+        raise UsageError(message("a hyper-parameter must be finite, got {value}", value=value))
     return value
 
 
@@ -246,8 +267,8 @@ def horizon_text(length: object) -> str:
     from calando.schedules.checks import BadArgument
 
     if not isinstance(length, str | int):
-        raise BadArgument("horizon", "must be a length such as '10 epochs', '500 steps' or '50%'", length)
+        raise BadArgument("horizon", message("must be a length such as '10 epochs', '500 steps' or '50%'"), length)
     span = Span.parse(length, name="horizon")
     if span.unit == "%" and span.value > 100:
-        raise BadArgument("horizon", "must be at most 100% of the study's", length)
+        raise BadArgument("horizon", message("must be at most 100% of the study's"), length)
     return str(span)

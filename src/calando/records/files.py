@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from calando.errors import DiskFull
 from calando.host import sync_folder
+from calando.language import message
 
 __all__ = ["file_name", "noticing_full_disk", "open_plain", "read_plain", "replacing", "sweep", "write_atomically"]
 
@@ -33,11 +34,17 @@ def noticing_full_disk(what: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EIO:
             raise DiskFull(
-                f"the disk failed at {what} ({error.strerror}); is it still there and sound? then run the same command "
-                "again, or name a study folder on another disk"
+                message(
+                    "the disk failed at {what} ({strerror}); is it still there and sound? then run the same "
+                    "command again, or name a study folder on another disk",
+                    what=what,
+                    strerror=error.strerror,
+                )
             ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"no space left for {what}; free some and run the same command again") from error
+            raise DiskFull(
+                message("no space left for {what}; free some and run the same command again", what=what)
+            ) from error
         raise
 
 
@@ -117,10 +124,10 @@ def file_name(text: str) -> str:
 
 
 _KINDS = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: message("a FIFO"),
+    stat.S_IFCHR: message("a device"),
+    stat.S_IFBLK: message("a device"),
+    stat.S_IFSOCK: message("a socket"),
 }
 
 
@@ -151,7 +158,7 @@ def read_plain(path: Path, *, most: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         content = file.read(size + 1) if size <= most else b""  # Python makes room for all that it is asked for
         if size > most or len(content) > size:
-            raise OSError(errno.EFBIG, f"is larger than {_size(min(size, most))}", str(path))
+            raise OSError(errno.EFBIG, message("is larger than {size}", size=_size(min(size, most))), str(path))
     return content
 
 
@@ -159,12 +166,12 @@ def _check(path: Path, status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise OSError(errno.EINVAL, f"is {kind}, not a file", str(path))
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), message("something else"))
+        raise OSError(errno.EINVAL, message("is {kind}, not a file", kind=kind), str(path))
 
 
 def _size(count: int) -> str:
     for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if count >= unit:
             return f"{count / unit:g} {name}"
-    return f"{count} bytes"
+    return message("{count} bytes", count=count)

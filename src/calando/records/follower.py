@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from calando.errors import CalandoError, reason_of
+from calando.errors import CalandoError, reason_of, said_by
+from calando.language import message
 from calando.records.record import Evaluation, RunRecord, TestScore
 from calando.records.spec import RunSpec
 from calando.standing import Standing
@@ -140,5 +141,5 @@ class Followers(Follower):
                 call(one)
             except Exception as error:  # a follower is others' code, or a full disk
                 self._followers.remove(one)
-                why = str(error) if isinstance(error, CalandoError) else reason_of(error)
-                self._tell(f"{one.name} follows no longer ({why}); training goes on")
+                why = said_by(error) if isinstance(error, CalandoError) else reason_of(error)
+                self._tell(message("{name} follows no longer ({why}); training goes on", name=one.name, why=why))

@@ -19,6 +19,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from calando.errors import CorruptFile, UsageError
+from calando.language import message
 from calando.records.command_log import Branch, CommandLog
 from calando.records.files import read_plain
 from calando.records.record import Evaluation, Event, RunRecord, TestScore
@@ -85,8 +86,13 @@ class KeptRun:
             return self.record
         if self.outcome not in ("finished", "diverged"):
             raise UsageError(
-                f"run {self.digest} is an arm of a tuning that was {self.outcome} at update {self.steps_done}; choose "
-                "one that came to its end, as runs.csv says"
+                message(
+                    "run {digest} is an arm of a tuning that was {outcome} at update {step}; choose "
+                    "one that came to its end, as runs.csv says",
+                    digest=self.digest,
+                    outcome=message(self.outcome),
+                    step=self.steps_done,
+                )
             )
         return RunRecord(
             spec=self.spec,
@@ -224,15 +230,21 @@ def open_kept(folder: Path) -> Iterator[KeptFolder]:
 def _training(folder: Path) -> KeptFolder:
     if not (folder / RECORD_FILE).exists():
         raise UsageError(
-            f"the run in {str(folder)!r} has not come to its end, or an older calando made it ({RECORD_FILE} is not "
-            "there); the command that made it goes on, and writes it"
+            message(
+                "the run in {folder!r} has not come to its end, or an older calando made it "
+                "({file} is not there); the command that made it goes on, and writes it",
+                folder=str(folder),
+                file=RECORD_FILE,
+            )
         )
     record, test = read_run(folder)
     try:
         known = json.loads(read_plain(folder / "spec.json", most=2**20))
         fingerprint, identity = str(known["data"]), str(known.get("identity", ""))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(f"{folder / 'spec.json'} is damaged; the run can be made again in another folder") from error
+        raise CorruptFile(
+            message("{path} is damaged; the run can be made again in another folder", path=folder / "spec.json")
+        ) from error
     spec = record.spec
     return KeptFolder(
         folder,
@@ -249,13 +261,21 @@ def _training(folder: Path) -> KeptFolder:
 def _nothing(folder: Path) -> str:
     inside = studies_in(folder)
     if inside:
-        return f"{str(folder)!r} holds {len(inside)} studies: name one, as {str(inside[0])!r}"
-    if (folder / "result.json").exists():
-        return (
-            f"{str(folder)!r} holds what your own code reported of one run, in result.json and traces.npz (for NumPy); "
-            "runs made by `calando compare` are exported from the study's folder"
+        return message(
+            "{folder!r} holds {count} studies: name one, as {first!r}",
+            folder=str(folder),
+            count=len(inside),
+            first=str(inside[0]),
         )
-    return f"no study, tuning or run in {str(folder)!r}; `calando compare`, `tune` and `train` make them"
+    if (folder / "result.json").exists():
+        return message(
+            "{folder!r} holds what your own code reported of one run, in result.json and traces.npz "
+            "(for NumPy); runs made by `calando compare` are exported from the study's folder",
+            folder=str(folder),
+        )
+    return message(
+        "no study, tuning or run in {folder!r}; `calando compare`, `tune` and `train` make them", folder=str(folder)
+    )
 
 
 def _of_record(record: RunRecord, test: TestScore | None) -> KeptRun:

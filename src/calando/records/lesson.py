@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, final
 
 from calando.errors import CorruptFile, UnknownName, UsageError
+from calando.language import message
 from calando.records.files import read_plain, write_atomically
 from calando.records.probe import ProbeRow
 from calando.records.record import RunRecord
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 MOST_BYTES = 2**22
-AGAIN = "it is measured again"
+AGAIN = message("it is measured again")
 
 
 @final
@@ -196,7 +197,7 @@ def stored_whole(folder: Path, lesson: Lesson, *, seeds: int) -> StoredLesson | 
     Raises:
         CorruptFile: what is there is damaged.
     """
-    kept = _read_json(folder / "lesson.json", "the same command trains what is missing")
+    kept = _read_json(folder / "lesson.json", message("the same command trains what is missing"))
     if kept.get("lesson") != _document(lesson) or not isinstance(kept.get("seeds"), int) or kept["seeds"] < seeds:
         return None
     if not all((folder / network / "study.sqlite").exists() for network in lesson.networks):
@@ -215,12 +216,19 @@ def check_free(folder: Path, lesson: Lesson) -> None:
     Raises:
         UsageError: it holds something else.
     """
-    for name, kind in (("study.sqlite", "comparison"), ("tune.sqlite", "tuning")):
+    for name, refusal in (
+        ("study.sqlite", message("{folder!r} holds a comparison; name another folder=", folder=str(folder))),
+        ("tune.sqlite", message("{folder!r} holds a tuning; name another folder=", folder=str(folder))),
+    ):
         if (folder / name).exists():
-            raise UsageError(f"{str(folder)!r} holds a {kind}; name another folder=")
+            raise UsageError(refusal)
     begun = [folder / "lesson.json", *(folder / network / "study.sqlite" for network in lesson.networks)]
     if (folder / "report.html").exists() and not any(path.exists() for path in begun):
-        raise UsageError(f"{str(folder)!r} holds a report.html that is none of this lesson; name another folder=")
+        raise UsageError(
+            message(
+                "{folder!r} holds a report.html that is none of this lesson; name another folder=", folder=str(folder)
+            )
+        )
 
 
 def write_whole(folder: Path, lesson: Lesson, *, seeds: int) -> None:
@@ -240,9 +248,9 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
     try:
         read = json.loads(read_plain(path, most=MOST_BYTES))
     except (OSError, ValueError, RecursionError) as error:
-        raise CorruptFile(f"{path} is damaged; remove it, and {remedy}") from error
+        raise CorruptFile(message("{path} is damaged; remove it, and {remedy}", path=path, remedy=remedy)) from error
     if not isinstance(read, dict):
-        raise CorruptFile(f"{path} is damaged; remove it, and {remedy}")
+        raise CorruptFile(message("{path} is damaged; remove it, and {remedy}", path=path, remedy=remedy))
     return read
 
 
@@ -258,7 +266,7 @@ def read_gradients(folder: Path, network: str, run: str) -> tuple[ProbeRow, ...]
             size is None or float(size)
         return rows if kept["run"] == run else None
     except (KeyError, TypeError, ValueError) as error:
-        raise CorruptFile(f"{path} is damaged; remove it, and {AGAIN}") from error
+        raise CorruptFile(message("{path} is damaged; remove it, and {remedy}", path=path, remedy=AGAIN)) from error
 
 
 def write_gradients(folder: Path, network: str, run: str, rows: tuple[ProbeRow, ...]) -> None:

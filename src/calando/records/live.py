@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import final
 
 from calando.errors import reason_of
+from calando.language import message, translated
 from calando.records.follower import Follower, Followers, Progress
 from calando.records.live_file import FILE, LiveFile, RunRow
 from calando.records.record import RunRecord, TestScore
@@ -96,7 +97,11 @@ def live_in(folder: Path, *, whole: bool = False) -> tuple[tuple[Follower, ...],
         return (Live(folder, whole=whole),), ()
     except (sqlite3.Error, OSError) as error:
         return (), (
-            f"{folder / FILE} cannot be written ({reason_of(error)}); `calando serve` shows finished runs alone",
+            message(
+                "{path} cannot be written ({reason}); `calando serve` shows finished runs alone",
+                path=folder / FILE,
+                reason=reason_of(error),
+            ),
         )
 
 
@@ -105,7 +110,7 @@ def following(folder: Path, others: Sequence[Follower] = ()) -> Iterator[Followe
     """The followers of a run that no store keeps, to its end; what cannot be written is a line on standard error."""
 
     def tell(sentence: str) -> None:
-        print(f"calando: {sentence}", file=sys.stderr)
+        print(f"calando: {translated(sentence)}", file=sys.stderr)
 
     live, lacking = live_in(folder, whole=True)
     for note in lacking:

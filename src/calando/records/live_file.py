@@ -1,6 +1,7 @@
 """The picture of runs in progress: a SQLite file in the folder of a study, a tuning or a run.
 
-    FOLDER/live.sqlite    meta      version, generation (another for each file), seq, how the whole stands
+    FOLDER/live.sqlite    meta      version, generation (another for each file), seq, how the whole stands,
+                                    and the forms of its words and of notes (`calando.stored_words`)
                           runs      one row a run in progress: who makes it, how far it is
                           points    step, rate, loss of some of its updates
                           scores    its looks at the validation part
@@ -30,15 +31,18 @@ from pathlib import Path
 from typing import IO, Any, final
 
 from calando.host import lock
+from calando.language import message
 from calando.records import rows
 from calando.records.database import LONGEST_VALUE, check_tables
 from calando.records.record import RunRecord, TestScore
 from calando.standing import Standing
+from calando.stored_words import form_of
 
-__all__ = ["FILE", "LOCK", "RUN_COLUMNS", "VERSION", "LiveFile", "RunRow", "hold"]
+__all__ = ["FILE", "LOCK", "NOTE", "RUN_COLUMNS", "VERSION", "LiveFile", "RunRow", "hold"]
 
 FILE = "live.sqlite"
 LOCK = "live.lock"
+NOTE = "note "  # before the number of a note: the key of its form
 VERSION = "1"
 COMMIT_SECONDS = 0.4
 MOST_STRETCHES = 2000
@@ -196,6 +200,8 @@ class LiveFile:
     def note(self, text: str) -> None:
         """A note for the user."""
         self._put("notes", time.time(), text)
+        if form := form_of(text):
+            self._waiting.append(("REPLACE INTO meta VALUES (?, ?)", (f"{NOTE}{self._seq}", json.dumps(form))))
         self._soon()
 
     def stands(self, standing: Standing) -> None:
@@ -305,6 +311,7 @@ class LiveFile:
             if self._stood_otherwise:
                 text = json.dumps(asdict(self._standing))
                 self._file.execute("REPLACE INTO meta VALUES ('standing', ?)", (text,))
+                self._file.execute("REPLACE INTO meta VALUES ('said', ?)", (json.dumps(form_of(self._standing.words)),))
             self._file.execute("REPLACE INTO meta VALUES ('seq', ?)", (self._seq,))
         self._waiting.clear()
         self._changed.clear()
@@ -327,7 +334,8 @@ class LiveFile:
             self._begin_again()
         except (sqlite3.DatabaseError, rows.Damaged, KeyError, ValueError, TypeError):
             self._begin_again(damaged=True)
-        self._waiting.insert(0, ("DELETE FROM notes", ()))  # they are an earlier process's
+        # They are an earlier process's.
+        self._waiting[:0] = [("DELETE FROM notes", ()), (f"DELETE FROM meta WHERE key LIKE '{NOTE}%'", ())]
         self.flush()
 
     def _begin_again(self, *, damaged: bool = False) -> None:
@@ -351,7 +359,9 @@ class LiveFile:
         self._changed = {**self._runs, **self._changed}
         if damaged:
             self._put(
-                "notes", time.time(), f"{FILE} was damaged and is begun again; what is finished is kept elsewhere"
+                "notes",
+                time.time(),
+                message("{file} was damaged and is begun again; what is finished is kept elsewhere", file=FILE),
             )
 
     def _is_there(self) -> bool:

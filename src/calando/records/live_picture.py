@@ -19,7 +19,7 @@ from typing import Any, final
 from calando.host import is_locked
 from calando.records import rows
 from calando.records.database import LONGEST_VALUE, check_tables, readable
-from calando.records.live_file import FILE, LOCK, RUN_COLUMNS, VERSION, RunRow
+from calando.records.live_file import FILE, LOCK, NOTE, RUN_COLUMNS, VERSION, RunRow
 from calando.records.record import RunRecord, TestScore
 from calando.standing import Standing
 
@@ -43,6 +43,7 @@ class News:
         seq: the last number.
         runs: those in progress that changed, and those that were put away.
         points, scores: by digest; scores as steps, scores, losses.
+        said, forms: of the words of `standing`, and of each note, as `calando.stored_words.restored` takes them.
     """
 
     generation: str = ""
@@ -53,7 +54,9 @@ class News:
     scores: dict[str, Points] = field(default_factory=dict)
     probes: list[tuple[str, int]] = field(default_factory=list)
     standing: Standing | None = None
+    said: object = None
     notes: list[str] = field(default_factory=list)
+    forms: list[object] = field(default_factory=list)
 
 
 @final
@@ -102,7 +105,10 @@ class LivePicture:
             news.probes = list(file.execute("SELECT run, step FROM probes WHERE seq > ? ORDER BY seq", (seq,)))
             standing = Standing(**json.loads(known["standing"]))
             news.standing = standing if standing.words else None
-            news.notes = [text for (text,) in file.execute("SELECT text FROM notes ORDER BY seq LIMIT 1000")]
+            news.said = json.loads(known.get("said", "null"))
+            notes = file.execute("SELECT seq, text FROM notes ORDER BY seq LIMIT 1000").fetchall()
+            news.notes = [text for _seq, text in notes]
+            news.forms = [json.loads(known.get(f"{NOTE}{seq}", "null")) for seq, _text in notes]
             return news
         return News()
 

@@ -21,12 +21,12 @@ __all__ = ["SHARE", "Measure"]
 @final
 @dataclass(frozen=True)
 class Measure:
-    """A score's meaning.
+    """What a score means.
 
     Args:
         goal: "max" or "min": whether a higher or a lower score is better.
-        unit: as the person wrote it; "": none.
-        share: a share of samples in [0, 1].
+        unit: the score's unit, as the user wrote it; "": none.
+        share: whether it is a share of samples in [0, 1].
     """
 
     goal: Literal["max", "min"] = "max"
@@ -34,7 +34,7 @@ class Measure:
     share: bool = False
 
     def merit(self, score: float) -> float:
-        """The score, or a difference of two, turned so that higher is better.
+        """A score, or a difference of two, with the sign that makes higher better.
 
         >>> Measure("min").merit(0.5)
         -0.5
@@ -43,26 +43,26 @@ class Measure:
 
     @property
     def worst(self) -> float:
-        """No score is worse."""
+        """The worst possible score, infinite."""
         return self.merit(-math.inf)
 
     @property
     def most(self) -> float:
-        """No difference of two scores is larger."""
+        """The largest possible difference of two scores."""
         return 1.0 if self.share else math.inf
 
     @property
     def first(self) -> str:
-        """Where the best score stands among all: "highest" or "lowest"."""
+        """Position of the best score: "highest" or "lowest"."""
         return message("highest" if self.goal == "max" else "lowest")
 
     @property
     def behind(self) -> str:
-        """What a worse score is: "lower" or "higher"."""
+        """What a worse score is called: "lower" or "higher"."""
         return message("lower" if self.goal == "max" else "higher")
 
     def near(self, best: float) -> float:
-        """How much worse a score may be that is nearly as good: a point, or a hundredth of the best score.
+        """How much worse a score may be and still count as nearly as good: a point, or a hundredth of the best score.
 
         >>> SHARE.near(0.5), Measure("min").near(20.0)
         (0.01, 0.2)
@@ -71,31 +71,31 @@ class Measure:
 
     @property
     def near_words(self) -> str:
-        """The same in words."""
+        """The same tolerance in words."""
         return message("a point" if self.share else "a hundredth")
 
     # How it is written
 
     @property
     def scale(self) -> float:
-        """By what a score is multiplied where it is written."""
+        """Factor by which a score is multiplied for display."""
         return 100.0 if self.share else 1.0
 
     @property
     def title(self) -> str:
-        """What follows the name of a column or an axis: ", %", ", RMSE" or ""."""
+        """Unit that follows the name of a column or an axis: ", %", ", RMSE" or ""."""
         unit = "%" if self.share else self.unit
         return f", {unit}" if unit else ""
 
     @property
     def step(self) -> str:
-        """What differences are counted in: " points", " RMSE" or ""."""
+        """Unit of differences: " points", " RMSE" or ""."""
         if self.share or self.unit == "%":
             return message(" points")
         return f" {self.unit}" if self.unit else ""
 
     def number(self, score: float) -> str:
-        """A score alone, for a table whose heading has the unit.
+        """A score without its unit, for a table whose heading has the unit.
 
         >>> SHARE.number(0.98611), Measure("min", "RMSE").number(3.2), Measure().number(1234567.0)
         ('98.61', '3.200', '1234567')
@@ -103,7 +103,7 @@ class Measure:
         return f"{100 * score:.2f}" if self.share else _plain(score, "#.4g")
 
     def spread(self, sd: float, *, decimals: int = 2) -> str:
-        """A standard deviation, likewise.
+        """A standard deviation without its unit.
 
         >>> SHARE.spread(0.0021), SHARE.spread(0.00003), Measure().spread(0.01234), Measure().spread(1034.2)
         ('0.21', '0.003', '0.012', '1034')
@@ -114,7 +114,7 @@ class Measure:
         """A score with its unit, for a sentence.
 
         Args:
-            decimals: of a share in percent.
+            decimals: decimals of a share in percent.
 
         >>> SHARE.amount(0.98611), Measure("min", "RMSE").amount(3.21456), Measure("max", "%").amount(93.25)
         ('98.6 %', '3.215 RMSE', '93.25 %')
@@ -133,7 +133,7 @@ class Measure:
         return f"{digits}{self.step}"
 
     def difference(self, value: float) -> str:
-        """A difference, signed, without unit.
+        """A difference with its sign, without unit.
 
         >>> SHARE.difference(-0.0042), SHARE.difference(-0.00001), SHARE.difference(0.0)
         ('-0.42', '-0.001', '0.00')
@@ -143,7 +143,7 @@ class Measure:
         return self._signed(_exact(value) if self.share else value)
 
     def interval(self, low: float, high: float) -> str:
-        """The interval of a difference.
+        """The interval of a difference: an end that is not zero shows its sign.
 
         >>> SHARE.interval(-0.0091, 0.0007), SHARE.interval(-0.0091, -0.00001), Measure().interval(-0.5, 0.25)
         ('[-0.91, +0.07]', '[-0.91, -0.001]', '[-0.5, +0.25]')

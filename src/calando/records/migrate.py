@@ -21,6 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from calando.language import message
 from calando.records import rows
 from calando.records.spec import RunSpec
 
@@ -68,7 +69,7 @@ def schema_of(connection: sqlite3.Connection) -> str | None:
         return str(rows.unsealed(row)[1])
     # What has no seals is older than they are; a younger version without them is damaged.
     if row[1] in map(str, range(_FIRST_SEALED, SCHEMA_VERSION + 1)):
-        raise rows.Damaged("its tables are not what was written")
+        raise rows.Damaged(message("its tables are not what was written"))
     return str(row[1])
 
 
@@ -86,7 +87,7 @@ def bring_up_to_date(connection: sqlite3.Connection, *, path: Path | None) -> No
     """
     # What has no seals is checked in the one way there is.
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise rows.Damaged("SQLite's own check fails")
+        raise rows.Damaged(message("SQLite's own check fails"))
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         schema = schema_of(connection)
@@ -149,5 +150,5 @@ def _runs(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any],
 def _traces(connection: sqlite3.Connection, digest: str) -> tuple[bytes, bytes]:
     row = connection.execute("SELECT * FROM old_traces WHERE digest = ?", (digest,)).fetchone()
     if row is None or row != rows.packed_trace_row(*row[:-1]):
-        raise rows.Damaged(f"the traces of run {digest} are not what was written")
+        raise rows.Damaged(message("the traces of run {digest} are not what was written", digest=digest))
     return row[1], row[2]

@@ -10,6 +10,7 @@ from typing import Any, final, get_args
 import numpy as np
 
 from calando.errors import CorruptFile, UsageError
+from calando.language import joined, message
 from calando.records.command import Command, branch_of, parse_command
 from calando.records.command_log import CommandLog
 from calando.records.files import read_plain
@@ -92,7 +93,7 @@ class Preview:
             "text": None if self.branch is None else self.branch.strategy.text,
             "branch": None if self.branch is None else self.branch.digest(),
             "steps": None if self.branch is None else self.branch.steps,
-            "lint": [str(finding) for finding in self.findings],
+            "lint": [finding.sentence for finding in self.findings],
             "x": [int(step) for step in steps],
             "before": [_or_none(value) for value in before],
             "after": [_or_none(value) for value in after],
@@ -122,7 +123,7 @@ def known_runs(folder: Path) -> dict[str, KnownRun]:
         try:
             spec = RunSpec.model_validate(json.loads(read_plain(folder / "spec.json", most=LARGEST_SPEC))["spec"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CorruptFile(f"{folder / 'spec.json'} is damaged; remove the folder") from error
+            raise CorruptFile(message("{path} is damaged; remove the folder", path=folder / "spec.json")) from error
         others.setdefault(spec.digest(), KnownRun(spec, 0, "other"))
     known = {**others, **found}
     for digest in resting.keys() & known.keys():
@@ -153,12 +154,27 @@ def the_run(known: dict[str, KnownRun], name: str, *, verb: str = "change") -> s
         if len(found) == 1:
             return found[0]
         if found:
-            named = ", ".join(
-                f"{one} ({known[one].spec.strategy.name}, seed {known[one].spec.seed})" for one in found[:8]
+            named = joined(
+                "{one}, {other}",
+                [
+                    message(
+                        "{run} ({name}, seed {seed})",
+                        run=one,
+                        name=known[one].spec.strategy.name,
+                        seed=known[one].spec.seed,
+                    )
+                    for one in found[:8]
+                ],
             )
-            stand = "there" if state in ("other", "ended") else state
-            raise UsageError(f"{len(found)} runs are {stand}; name one with run=: {named}")
-    raise UsageError(f"no run {name!r} here" if name else "no run here yet; has the training begun?")
+            stand = message("there" if state in ("other", "ended") else state)
+            raise UsageError(
+                message(
+                    "{count} runs are {stand}; name one with run=: {named}", count=len(found), stand=stand, named=named
+                )
+            )
+    raise UsageError(
+        message("no run {name!r} here", name=name) if name else message("no run here yet; has the training begun?")
+    )
 
 
 def preview(folder: Path, line: str, *, run: str = "") -> Preview:
@@ -179,7 +195,11 @@ def preview(folder: Path, line: str, *, run: str = "") -> Preview:
     if command.verb != "change":
         return Preview(digest, one.spec, command, None, one.step)
     if one.state == "ended" and command.since is None:
-        raise UsageError(f"it has ended; say from where, as 'from {one.spec.steps // 2}: {command.text}'")
+        raise UsageError(
+            message(
+                "it has ended; say from where, as 'from {step}: {text}'", step=one.spec.steps // 2, text=command.text
+            )
+        )
     branch = branch_of(one.spec, command, step=min(one.step, one.spec.steps - 1))
     before = {found.name for found in _findings(one.spec)}
     findings = tuple(found for found in _findings(branch) if found.name not in before)

@@ -25,7 +25,7 @@ RunOutcome = Literal["finished", "diverged", "died"]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One look at the validation part."""
+    """One evaluation on the validation part."""
 
     step: int  # updates done before it
     loss: float  # mean cross-entropy (no label smoothing); may be non-finite, the score then means nothing
@@ -37,7 +37,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class TestScore:
-    """The one look at the test part, from the final weights, once every training of the study is done."""
+    """The only evaluation on the test part, with the final weights, after all training of the study."""
 
     score: float  # share classified rightly, in [0, 1]; chance where the run diverged, or the loss is not finite
     loss: float  # mean cross-entropy; infinite where the run diverged, or an output was not finite
@@ -46,7 +46,7 @@ class TestScore:
 
 @dataclass(frozen=True)
 class RangeRecord:
-    """What a range test of a workload and a method gave."""
+    """Result of a range test of a workload and a method."""
 
     decayed: tuple[float, float, float] | None  # (rate, low, high) for a schedule that decays; None: none to recommend
     constant: tuple[float, float, float] | None  # the same for a constant rate
@@ -63,7 +63,7 @@ def range_record_of(fields: dict[str, Any]) -> RangeRecord:
 
 @dataclass(frozen=True)
 class Event:
-    """Something a controller or the loop did at a step: kind and a sentence."""
+    """What a controller or the training loop did at a step: a kind and a sentence."""
 
     step: int
     kind: str
@@ -74,12 +74,17 @@ class Event:
         >>> print(Event(7, "diverged", "loss is nan at step 7"))
         step 7: loss is nan
         """
-        return f"step {self.step}: {self.text.removesuffix(f' at step {self.step}')}"
+        return f"step {self.step}: {self.what}"
+
+    @property
+    def what(self) -> str:
+        """What happened, without the step."""
+        return self.text.removesuffix(f" at step {self.step}")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RunRecord:
-    """What one run gave."""
+    """Result of one run."""
 
     spec: RunSpec  # what was run; `spec.digest()` is the key
     outcome: RunOutcome  # see the top of this page
@@ -108,31 +113,33 @@ class RunRecord:
 
     @property
     def updates(self) -> int:
-        """What the run costs alone, and is charged in comparisons: those included that a rewind took back, and second
-        passes as one each."""
+        """Updates that the run costs by itself, as charged in comparisons.
+
+        Updates that a rewind took back are included; a second pass counts as one update.
+        """
         return self.steps_done + self.undone + self.second_passes
 
     @property
     def updates_spent(self) -> int:
-        """What was trained for it beyond what it started from."""
+        """Updates trained for it, without the stages that it shares with other runs."""
         return self.updates - self.inherited
 
     @property
     def seconds_spent(self) -> float:
-        """The same in seconds."""
+        """Seconds for these updates."""
         return self.seconds - self.inherited_seconds
 
     @property
     def score(self) -> float:
-        """Validation score at the end; chance where the run diverged."""
+        """Validation score at the end; that of chance if the run diverged."""
         return self.chance if self.outcome == "diverged" else self.evaluations[-1].score
 
     @property
     def at_chance(self) -> bool:
-        """Whether its score is no better than naming one class always."""
+        """Whether the score is no better than always naming one class."""
         return self.outcome == "diverged" or any(event.kind == "chance" for event in self.events)
 
     @property
     def loss(self) -> float:
-        """Validation loss at the end; infinite where the run diverged."""
+        """Validation loss at the end; infinite if the run diverged."""
         return float("inf") if self.outcome == "diverged" else self.evaluations[-1].loss

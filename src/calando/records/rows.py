@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeVar, final, get_args
 import numpy as np
 from pydantic import TypeAdapter
 
+from calando.language import message
 from calando.records.family import SpecReader
 from calando.records.record import Evaluation, Event, RunOutcome, RunRecord, TestScore
 
@@ -129,13 +130,13 @@ class RunReader:
         ) = unsealed(row)  # fmt: skip
         run, theirs = self._specs.read(spec)
         if theirs != digest or outcome not in _OUTCOMES:
-            raise Damaged(f"run {digest} does not match its own spec")
+            raise Damaged(message("run {digest} does not match its own spec", digest=digest))
         looks = _reader(Evaluation).validate_json(evaluations)
         happened = () if events == "[]" else _reader(Event).validate_json(events)
         if outcome != "diverged" and looks and not math.isfinite(looks[-1].loss):
             # Earlier versions looked at training losses alone, which are those before each update.
             outcome = "diverged"
-            text = f"validation loss is {looks[-1].loss} at the end: this counts as diverged"
+            text = message("validation loss is {loss} at the end: this counts as diverged", loss=looks[-1].loss)
             happened = (*happened, Event(step=max(0, steps_done - 1), kind="diverged", text=text))
         if host not in self._hosts:
             self._hosts[host] = json.loads(host)
@@ -164,7 +165,7 @@ def unsealed(row: Row) -> Row:
     """A row's values; Damaged where its seal does not fit."""
     values = row[:-1]
     if _seal(values) != row[-1]:
-        raise Damaged(f"{str(row[0])[:40]!r} is not what was written")
+        raise Damaged(message("{name!r} is not what was written", name=str(row[0])[:40]))
     return values
 
 
@@ -193,7 +194,7 @@ def unpacked(
     """Losses and rates from a row of `traces`, of at most `seen` updates; with `only` the other array is empty."""
     theirs, losses, rates, seal = row
     if theirs != digest or _seal_of_traces(digest, losses, rates) != seal:
-        raise Damaged(f"the traces of run {digest} are not what was written")
+        raise Damaged(message("the traces of run {digest} are not what was written", digest=digest))
     return (
         NO_LOSSES if only == "rates" else _inflated(losses, "<f4", most=seen),
         NO_RATES if only == "losses" else _inflated(rates, "<f8", most=seen),
@@ -205,7 +206,7 @@ def _inflated(data: bytes, kind: str, *, most: int) -> np.ndarray:
     reader = zlib.decompressobj()
     found = reader.decompress(data, max(1, most * np.dtype(kind).itemsize))
     if reader.unconsumed_tail or not reader.eof:
-        raise Damaged(f"a trace holds more than its run's {most} losses")
+        raise Damaged(message("a trace holds more than its run's {most} losses", most=most))
     return np.frombuffer(found, kind)
 
 

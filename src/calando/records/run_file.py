@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from calando.errors import CorruptFile
+from calando.errors import CorruptFile, said_by
+from calando.language import message
 from calando.records import rows
 from calando.records.files import read_plain, write_atomically
 from calando.records.record import RunRecord, TestScore
@@ -48,7 +49,12 @@ def read_run(folder: Path) -> tuple[RunRecord, TestScore]:
         written: dict[str, Any] = json.loads(read_plain(path, most=LARGEST))
         if written["version"] != VERSION:
             raise CorruptFile(
-                f"{path} is of version {written['version']!r}, this calando reads {VERSION}; use the one that made it"
+                message(
+                    "{path} is of version {version!r}, this calando reads {newest}; use the one that made it",
+                    path=path,
+                    version=written["version"],
+                    newest=VERSION,
+                )
             )
         digest, losses, rates, seal = written["traces"]
         packed = (digest, *(base64.b64decode(text, validate=True) for text in (losses, rates)), seal)
@@ -57,7 +63,11 @@ def read_run(folder: Path) -> tuple[RunRecord, TestScore]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, CorruptFile):
             raise
-        why = error if isinstance(error, rows.Damaged) else type(error).__name__
+        why = said_by(error) if isinstance(error, rows.Damaged) else type(error).__name__
         raise CorruptFile(
-            f"{path} is damaged ({why}); the command that made the run writes it again, without training"
+            message(
+                "{path} is damaged ({why}); the command that made the run writes it again, without training",
+                path=path,
+                why=why,
+            )
         ) from error

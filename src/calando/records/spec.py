@@ -38,7 +38,7 @@ Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 
 
 class Lane(Spec):
-    """What decides the bits of a run, next to its spec.
+    """What decides the bits of a run besides its spec.
 
     >>> Lane().device
     'cpu'
@@ -52,7 +52,7 @@ class Lane(Spec):
 
     @property
     def text(self) -> str:
-        """In words.
+        """The lane in words.
 
         >>> Lane(threads=2).text
         'cpu, fp32, 2 threads a run'
@@ -75,10 +75,10 @@ class RunSpec(Spec):
     """One (workload, strategy, horizon, seed) on one lane; the key of a run record.
 
     Args:
-        steps: the horizon, in updates.
+        steps: horizon in updates.
         steps_per_epoch: updates in one pass over the training part.
-        evaluate_every: updates between evaluations on the validation part; the last update is always evaluated.
-        skips: (update, batches): from that update on, so many batches of the seed's order are left out.
+        evaluate_every: updates between two evaluations on the validation part; the last update is always evaluated.
+        skips: (update, batches): from this update on, this many batches of the seed's order are skipped.
     """
 
     workload: AnyTask
@@ -98,7 +98,7 @@ class RunSpec(Spec):
 
     @property
     def in_our_loop(self) -> WorkloadSpec:
-        """The workload of a run in our own loop."""
+        """The workload of a run in calando's own loop."""
         assert isinstance(self.workload, WorkloadSpec), "a person's own code trains this run"
         return self.workload
 
@@ -110,25 +110,27 @@ class RunSpec(Spec):
 
     @property
     def horizon(self) -> Horizon:
-        """What lengths are measured against."""
+        """The horizon that lengths are relative to."""
         from calando.schedules.span import Horizon
 
         return Horizon(self.steps, self.steps_per_epoch)
 
     def canonical(self) -> str:
-        """As for every spec, but blind to the names of strategy and workload: equal training is one run."""
+        """Canonical JSON without the names of strategy and workload: equal training is one run."""
         nameless = self.strategy.model_copy(update={"name": ""})
         return self.model_copy(update={"strategy": nameless, "workload": self.workload.nameless()}).model_dump_json()
 
 
 class Centre(Spec):
-    """Where a range test put the middle of a strategy's rate grid, and what that cost.
+    """Where a range test centred a strategy's rate grid, and what it cost.
 
     Args:
-        lr: base rate; None: the range test found none, and the grid stays round the method's usual rate.
-        low, high: over the repeats; equal to `lr` where there was one.
+        lr: base rate. None: the range test found none, and the grid stays centred on the method's usual rate.
+        low: lowest rate over the repeats; equal to `lr` if there was one repeat.
+        high: highest rate over the repeats; equal to `lr` if there was one repeat.
         doubts: why none was found.
-        updates, seconds: spent on the range test, which strategies of the same method and options share.
+        updates: updates of the range test, which strategies of the same method and options share.
+        seconds: seconds that it took.
     """
 
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
@@ -143,22 +145,24 @@ class StudySpec(Spec):
     """A question: which of these strategies is best on this workload?
 
     Args:
-        strategies: at least one; names are distinct.
-        rate_grids: strategy name -> the ascending trial rates, for strategies whose rate is chosen.
-        beyond: how many rates a grid may go on by, past the end where its best trial lies, at the same ratio; None:
-            one, and chosen as in stores of schema 4 and before, whose studies keep their rule.
-        find: range tests come first, and each grid is moved so that its middle is what they find.
-        centres: strategy name -> what they found; empty before, or where none was asked for.
+        strategies: the strategies, at least one, with distinct names.
+        rate_grids: strategy name -> ascending trial rates, for strategies whose rate is chosen by trials.
+        beyond: how many rates a grid may be extended by, at the same ratio, if its best trial lies at the edge. None:
+            one, by the rule of stores of schema 4 and before.
+        find: whether range tests are made first and centre the grids.
+        centres: strategy name -> what its range test found; empty before, or if none was asked for.
         seeds: number of paired seeds, 0 … seeds-1; rates are chosen at seed 0.
-        until: "decided": `seeds` is how many there are at most; they are added while verdicts are open. None: all.
-        steps: its length: that of the runs of every strategy without a horizon of its own, and the longest there is.
-        target: the validation score whose first reaching is counted in steps; None: the best fixed-rate score.
+        until: "decided": seeds are added while verdicts are open, up to `seeds`. None: all seeds from the beginning.
+        steps: length of the runs in updates; a strategy's own horizon may be shorter, not longer.
+        target: validation score; the steps to reach it are counted. None: the best fixed-rate score.
     """
 
     workload: AnyTask
     strategies: tuple[StrategySpec, ...]
     rate_grids: dict[Name, tuple[float, ...]]
-    beyond: Annotated[int, Field(ge=0, le=MOST_BEYOND), Worded(remark="rates that a grid may go on by")] | None = BEYOND
+    beyond: (
+        Annotated[int, Field(ge=0, le=MOST_BEYOND), Worded(remark=message("rates that a grid may go on by"))] | None
+    ) = BEYOND
     find: bool = False
     centres: dict[Name, Centre] = Field(default_factory=dict)
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
@@ -180,26 +184,38 @@ class StudySpec(Spec):
     @model_validator(mode="after")
     def _a_look_needs_two_seeds(self) -> Self:
         if self.until is not None and self.seeds < 2:
-            raise UsageError(f"most_seeds must be from 2 to {MOST_SEEDS} (one seed decides nothing), got {self.seeds}")
+            raise UsageError(
+                message(
+                    "most_seeds must be from 2 to {most} (one seed decides nothing), got {seeds}",
+                    most=MOST_SEEDS,
+                    seeds=self.seeds,
+                )
+            )
         return self
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
         names = [strategy.name for strategy in self.strategies]
         if not names:
-            raise UsageError("a study needs at least one strategy; see `calando strategies`")
+            raise UsageError(message("a study needs at least one strategy; see `calando strategies`"))
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise UsageError(f"strategy {twice[0]!r} is given twice; give each a name of its own")
+            raise UsageError(message("strategy {name!r} is given twice; give each a name of its own", name=twice[0]))
         assert all((s.lr is None) == (s.name in self.rate_grids) for s in self.strategies)
         runs = len(names) * self.seeds + sum(map(len, self.rate_grids.values()))
         if runs > MOST_RUNS:
-            raise UsageError(f"a study has at most {MOST_RUNS} runs, got {runs}; ask with fewer strategies or seeds")
+            raise UsageError(
+                message(
+                    "a study has at most {most} runs, got {runs}; ask with fewer strategies or seeds",
+                    most=MOST_RUNS,
+                    runs=runs,
+                )
+            )
         return self
 
     @model_validator(mode="after")
     def _target_is_a_score(self) -> Self:
         if self.target is not None and self.workload.measure.share and not 0 < self.target <= 1:
-            raise UsageError(f"target must be a validation score in (0, 1], got {self.target:g}")
+            raise UsageError(message("target must be a validation score in (0, 1], got {target:g}", target=self.target))
         return self
 
     @model_validator(mode="after")
@@ -209,32 +225,32 @@ class StudySpec(Spec):
         return self
 
     def canonical(self) -> str:
-        """Blind to the workload's name, and to how far grids may go on unless it was asked, as in older studies."""
+        """Canonical JSON without the workload's name, and without `beyond` unless it was asked for."""
         nameless = self.model_copy(update={"workload": self.workload.nameless()})
         return nameless.model_dump_json(exclude={"beyond"} if self.beyond in (None, BEYOND) else None)
 
     @property
     def seeds_text(self) -> str:
-        """How many seeds, in words."""
+        """The number of seeds in words."""
         if self.until is not None:
             return message("up to {seeds} paired seeds, until {until}", seeds=self.seeds, until=message(self.until))
         return message("{seeds} paired seeds" if self.seeds > 1 else "{seeds} paired seed", seeds=self.seeds)
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The different lengths of its runs, in updates, ascending."""
+        """The different lengths of its runs in updates, ascending."""
         return tuple(sorted({self.steps_of(strategy) for strategy in self.strategies}))
 
     def strategy(self, name: str) -> StrategySpec:
-        """The strategy of that name."""
+        """The strategy of this name."""
         return next(strategy for strategy in self.strategies if strategy.name == name)
 
     def steps_of(self, strategy: StrategySpec) -> int:
-        """How long the runs of a strategy are, in updates."""
+        """Length of a strategy's runs in updates."""
         return strategy.steps_within(self.steps, steps_per_epoch=self.steps_per_epoch)
 
     def run(self, strategy: StrategySpec, *, seed: int) -> RunSpec:
-        """The run of one strategy, its rate settled, at one seed."""
+        """The run of a strategy at its settled rate and one seed."""
         return RunSpec(
             workload=self.workload,
             strategy=strategy.without_horizon(),

@@ -54,7 +54,7 @@ def studies_in(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True, eq=False)
 class StoredStudy:
-    """What a store held at one moment: all that an answer and a page are made of."""
+    """What a store held at one moment: everything that the answer and the page need."""
 
     study: StudySpec  # its grids moved where range tests have settled them
     runs: dict[str, RunRecord]  # by digest
@@ -82,11 +82,11 @@ class Added:
 class Store:
     """An open study store; a context manager.
 
-    Made by `Store.create` (a new study) or `Store.open`. All reads check what they read.
+    `Store.create` makes one for a new study, `Store.open` opens one. Whatever is read is checked.
 
     Raises:
         CorruptFile: the file is no store, is damaged, or was written by a newer calando.
-        DiskFull: a write found no space; what was written before is intact.
+        DiskFull: the disk is full; what was written before is intact.
     """
 
     def __init__(self, folder: Path, file: Database, *, lost: int = 0) -> None:
@@ -96,12 +96,14 @@ class Store:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What whoever opened it should know, in sentences."""
+        """What the user should know about the store, in sentences."""
         if not self._lost:
             return ()
-        note = (
-            f"the log of {self.folder / FILE_NAME} is damaged: its last changes ({self._lost} or more) are lost; the "
-            "runs that they held are made again by the command that made the study"
+        note = message(
+            "the log of {path} is damaged: its last changes ({lost} or more) are lost; the runs "
+            "that they held are made again by the command that made the study",
+            path=self.folder / FILE_NAME,
+            lost=self._lost,
         )
         return (note,)
 
@@ -172,7 +174,7 @@ class Store:
 
     @property
     def study(self) -> StudySpec:
-        """The question this study answers: as asked, its grids moved where range tests have settled them."""
+        """The question this study answers, with its rate grids moved to where range tests have centred them."""
         with self._file.reading():
             return _study(self._all_meta())
 
@@ -183,7 +185,7 @@ class Store:
 
     @property
     def identity(self) -> str:
-        """What its network and loss are, as `calando.training.identity` writes it; "" where nobody looked yet."""
+        """Description of network and loss, as `calando.training.identity` writes it; "": not known yet."""
         with self._file.reading():
             return self._all_meta().get("identity", "")
 
@@ -196,20 +198,20 @@ class Store:
             return self._all_meta().get("command", "")
 
     def runs(self, *, traces: bool = True) -> dict[str, RunRecord]:
-        """Every finished run, by digest, in the order they were put; without `traces`, records come with empty arrays.
+        """Every finished run by digest, in the order of writing. Without `traces`, the records have empty arrays.
 
-        These are most of what a store holds; without them, nothing of them is read.
+        Traces are most of a store; without them, none of them is read.
         """
         with self._file.reading() as file:
             return self._runs(file, traces=traces)
 
     @property
     def version(self) -> object:
-        """Another one after anybody else has written; to ask for it costs some microseconds."""
+        """A value that changes when another connection has written; takes some microseconds."""
         return self._file.version
 
     def after(self, *, run: int, test: int) -> Added:
-        """What was put after the row numbers of a run and of a test; records come without traces."""
+        """What was added after these row numbers of runs and tests; records come without traces."""
         with self._file.reading() as file:
             reader, added = rows.RunReader(), Added(run=run, test=test, study=_text(self._all_meta()))
             for number, *row in file.execute(f"SELECT rowid, {', '.join(rows.RUNS)} FROM runs WHERE rowid > ?", (run,)):
@@ -223,12 +225,12 @@ class Store:
     def traces(
         self, digests: Sequence[str], *, only: Literal["losses", "rates"] | None = None
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Digest, losses and rates of runs that are there; with `only` the other array is empty."""
+        """Digest, losses and rates of existing runs; with `only`, the other array is empty."""
         with self._file.reading() as file:
             for digest in digests:
                 found = file.execute("SELECT steps_done, outcome FROM runs WHERE digest = ?", (digest,)).fetchone()
                 if found is None:
-                    raise rows.Damaged(f"run {digest} is lost")
+                    raise rows.Damaged(message("run {digest} is lost", digest=digest))
                 seen = found[0] + (found[1] == "diverged")
                 yield digest, *rows.unpacked(digest, _traces(file, digest), seen=seen, only=only)
 
@@ -236,7 +238,7 @@ class Store:
         with self._file.reading() as file:
             row = file.execute(f"SELECT {', '.join(rows.RUNS)} FROM runs WHERE digest = ?", (digest,)).fetchone()
             if row is None:
-                raise rows.Damaged(f"run {digest} is lost")
+                raise rows.Damaged(message("run {digest} is lost", digest=digest))
             return rows.RunReader().read(tuple(row), _traces(file, digest))
 
     def tests(self) -> dict[str, TestScore]:
@@ -244,7 +246,7 @@ class Store:
             return self._tests()
 
     def read(self, *, traces: bool = True) -> StoredStudy:
-        """All that an answer and a page are made of, of one moment, in one look at the file; `traces` as for `runs`."""
+        """Everything that the answer and the page need, read at one moment; `traces` as for `runs`."""
         with self._file.reading() as file:
             meta = self._all_meta()
             return StoredStudy(
@@ -268,7 +270,7 @@ class Store:
         self._replace({"settled": study.model_dump_json()})
 
     def enlarge(self, *, asked: StudySpec, study: StudySpec, command: str) -> None:
-        """Put a larger question in the place of the one there is; `study` is it with its grids moved so far."""
+        """Replace the question by a larger one; `study` is the larger one with its grids moved so far."""
         self._replace({"study": asked.model_dump_json(), "settled": study.model_dump_json(), "command": command})
 
     def put_run(self, record: RunRecord) -> None:
@@ -309,7 +311,7 @@ def _known(meta: Mapping[str, str], *keys: str) -> str:
     for key in keys:
         if key in meta:
             return meta[key]
-    raise rows.Damaged(f"it lacks its {keys[-1]!r}")
+    raise rows.Damaged(message("it lacks its {key!r}", key=keys[-1]))
 
 
 def _text(meta: Mapping[str, str]) -> str:
@@ -323,7 +325,7 @@ def _study(meta: Mapping[str, str]) -> StudySpec:
 def _traces(file: sqlite3.Connection, digest: str) -> rows.Row:
     found = file.execute(f"SELECT {', '.join(rows.TRACES)} FROM traces WHERE digest = ?", (digest,)).fetchone()
     if found is None:
-        raise rows.Damaged(f"the traces of run {digest} are lost")
+        raise rows.Damaged(message("the traces of run {digest} are lost", digest=digest))
     return tuple(found)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.records.fields import FiniteOption, Name, Option, OwnHorizon, Plain, Spec
 from calando.rows import WIDTH
 from calando.shown import Shown
@@ -19,17 +20,17 @@ __all__ = ["StrategySpec"]
 
 
 class StrategySpec(Shown, Spec):
-    """Method + hyper-parameters + schedules + controllers: the thing compared.
+    """Method + hyper-parameters + schedules + controllers + average: the thing compared.
 
     Args:
-        name: what tables and figures call it.
+        name: its name in tables and figures.
         method: a registered method ("sgd", "adamw").
-        lr: base rate; None means "auto": chosen by trials.
+        lr: base rate. None: "auto", chosen by trials.
         options: the method's other hyper-parameters, as given.
         schedules: hyper-parameter name -> schedule text; each is a multiplier of the base value.
         controllers: controller texts, in order.
         average: text of the weight average that is evaluated, "ema(decay=0.999)" or "swa(start='75%')"; "": none.
-        horizon: how long its runs are, "10 epochs", "500 steps" or "50%" of the study's length; "": all of it.
+        horizon: length of its runs, "10 epochs", "500 steps" or "50%" of the study's length; "": all of it.
     """
 
     name: Name
@@ -72,7 +73,7 @@ class StrategySpec(Shown, Spec):
         return textwrap.shorten(f"{self.name}: {self.text}", 2 * WIDTH, placeholder=" …")
 
     def table(self) -> list[dict[str, Any]]:
-        """A row for each part of its text: what it is, and what it says."""
+        """A row for each part of its text: what the part is, and what it says."""
         rate = {"part": "rate", "text": "chosen by trials" if self.lr is None else f"{self.lr:g}"}
         rows = [{"part": "method", "text": self.method}, rate]
         rows += [{"part": key, "text": _show(value)} for key, value in self.options.items()]
@@ -82,23 +83,23 @@ class StrategySpec(Shown, Spec):
         return rows
 
     def at_rate(self, lr: float) -> StrategySpec:
-        """The same strategy with its base rate settled."""
+        """The same strategy at this base rate."""
         return self.model_copy(update={"lr": lr})
 
     def without_horizon(self) -> StrategySpec:
-        """The same strategy as long as what it is run in."""
+        """The same strategy without a horizon of its own."""
         return self.model_copy(update={"horizon": ""}) if self.horizon else self
 
     def steps_within(self, steps: int, *, steps_per_epoch: int | None) -> int:
-        """How long its runs are, in updates.
+        """Length of its runs in updates.
 
-            "": steps     "p%": round(p / 100 · steps)     "e epochs": round(e · steps_per_epoch)
+        For the horizon "" it is steps; for "p%", round(p / 100 · steps); for "e epochs", round(e · steps_per_epoch).
 
         Args:
-            steps: the study's length, which is the longest.
+            steps: length of the study, which is the longest possible.
 
         Raises:
-            UsageError: the horizon comes to less than one update, or to more than `steps`; it is in epochs and
+            UsageError: the horizon is less than one update or more than `steps`, or it is in epochs and
                 `steps_per_epoch` is None.
 
         >>> StrategySpec(name="x", method="sgd", horizon="2 epochs").steps_within(100, steps_per_epoch=10)
@@ -111,12 +112,23 @@ class StrategySpec(Shown, Spec):
         own = round(Horizon(steps, steps_per_epoch).steps(Span.parse(self.horizon)))
         if own < 1:
             raise UsageError(
-                f"strategy {self.name!r}: its horizon, '{self.horizon}', comes to less than one update; make it longer"
+                message(
+                    "strategy {name!r}: its horizon, '{horizon}', comes to less than one update; make it longer",
+                    name=self.name,
+                    horizon=self.horizon,
+                )
             )
         if own > steps:
             raise UsageError(
-                f"strategy {self.name!r}: its horizon, '{self.horizon}', is {own:.9g} updates and must be at most what "
-                f"the longest runs are asked to have, {steps}; give --epochs or --steps that is as long"
+                message(
+                    "strategy {name!r}: its horizon, '{horizon}', is {own:.9g} updates and must be at most "
+                    "what the longest runs are asked to have, {steps}; give --epochs or --steps that is as "
+                    "long",
+                    name=self.name,
+                    horizon=self.horizon,
+                    own=own,
+                    steps=steps,
+                )
             )
         return own
 

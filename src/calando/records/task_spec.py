@@ -34,20 +34,19 @@ class WorkloadSpec(Spec):
     """Model + data + augmentation + loss + batch size.
 
     Args:
-        data: a registered name ("digits"), "folder:PATH", "csv:FILE,target=COLUMN" and the like, or
-            "module:callable".
-        model: a network's name ("resnet8"), "timm:NAME", "torchvision:NAME", "module:callable", or "own", what a
-            "module:callable" workload brings.
+        data: a registered name ("digits"), "folder:PATH", "csv:FILE,target=COLUMN" and the like, or "module:callable".
+        model: a network's name ("resnet8"), "timm:NAME", "torchvision:NAME", "module:callable", or "own" for the
+            network of a "module:callable" workload.
         batch_size: samples per update (all micro-batches together).
         accumulate: micro-batches per update; the batch is cut into this many equal parts.
         augment: "none", or parts joined by "+": "crop(4)+flip+cutout(8)".
-        label_smoothing: of the cross-entropy, in [0, 1).
-        clip_norm: largest global gradient norm, or None.
+        label_smoothing: label smoothing of the cross-entropy, in [0, 1).
+        clip_norm: largest global norm of the gradient. None: no clipping.
         validation_fraction: part of the training set held out, class by class (docs/explanation/parts-and-outcomes.md).
-        train_limit: use only this many training samples (after the validation part is cut), or None.
-        metric: what a score is; "": the share of samples classified rightly.
+        train_limit: number of training samples to use, after the validation part is cut off. None: all.
+        metric: name of the score; "": the share of samples classified correctly.
         measure: goal and unit of the score.
-        name: what a person calls it, `calando.workload(name=…)`; "": as `data`. No part of any digest.
+        name: the user's name for it, `calando.workload(name=…)`; "": as `data`. It is in no digest.
     """
 
     data: Plain
@@ -57,7 +56,8 @@ class WorkloadSpec(Spec):
     augment: Plain = "none"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     clip_norm: (
-        Annotated[float, Field(gt=0, allow_inf_nan=False), Worded(remedy="; leave it out to clip nothing")] | None
+        Annotated[float, Field(gt=0, allow_inf_nan=False), Worded(remedy=message("; leave it out to clip nothing"))]
+        | None
     ) = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     train_limit: PositiveInt | None = None
@@ -74,17 +74,17 @@ class WorkloadSpec(Spec):
 
     @property
     def title(self) -> str:
-        """What tables, figures and pages call it."""
+        """Its name in tables, figures and pages."""
         return self.name or self.data
 
     @property
     def heading(self) -> str:
-        """With its network: "resnet8 on cifar10"."""
+        """The name with its network: "resnet8 on cifar10"."""
         return message("{model} on {title}", model=self.model, title=self.title)
 
     @property
     def network(self) -> str:
-        """Its network behind its title: " with resnet8"."""
+        """Its network, to follow the title: " with resnet8"."""
         return message(" with {model}", model=self.model)
 
     @property
@@ -95,26 +95,31 @@ class WorkloadSpec(Spec):
         return (message("batch {size}", size=self.batch_size), *augmented, *judged)
 
     def nameless(self) -> WorkloadSpec:
-        """The same without a name."""
+        """The same spec without a name."""
         return self.model_copy(update={"name": ""}) if self.name else self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.batch_size % self.accumulate:
             raise UsageError(
-                f"accumulate must divide the batch size, got {self.accumulate} for a batch size of {self.batch_size}"
+                message(
+                    "accumulate must divide the batch size, got {accumulate} for a batch size of {batch_size}",
+                    accumulate=self.accumulate,
+                    batch_size=self.batch_size,
+                )
             )
         return self
 
 
 class OwnTrainingSpec(Spec):
-    """A person's own training code, which says by itself what it trains and how it is judged.
+    """Your own training code, which itself decides what it trains and how it is judged.
 
     Args:
         code: the command that runs the script, or "function:NAME".
-        goal, unit: of the scores that it reports, see `Measure`.
-        own_optimizer: it keeps its own optimizer, and takes of a strategy the rate alone.
-        name: what a person calls it; "": as `code`. No part of any digest.
+        goal: goal of the scores that it reports, see `Measure`.
+        unit: unit of these scores, see `Measure`.
+        own_optimizer: whether it keeps its own optimizer and takes only the rate from a strategy.
+        name: the user's name for it; "": as `code`. It is in no digest.
     """
 
     code: Plain
@@ -125,17 +130,17 @@ class OwnTrainingSpec(Spec):
 
     @property
     def title(self) -> str:
-        """What tables, figures and pages call it."""
+        """Its name in tables, figures and pages."""
         return self.name or self.code
 
     @property
     def heading(self) -> str:
-        """The same: which network it is, the code alone knows."""
+        """The same as `title`; only the code knows its network."""
         return self.title
 
     @property
     def network(self) -> str:
-        """Which it is the code alone knows."""
+        """Empty; only the code knows its network."""
         return ""
 
     @property
@@ -149,7 +154,7 @@ class OwnTrainingSpec(Spec):
         return Measure(goal=self.goal, unit=self.unit)
 
     def nameless(self) -> OwnTrainingSpec:
-        """The same without a name."""
+        """The same spec without a name."""
         return self.model_copy(update={"name": ""}) if self.name else self
 
 

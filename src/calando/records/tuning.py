@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, model_serializer
 
 from calando.errors import CorruptFile
+from calando.language import message
 from calando.records import rows
 from calando.records.database import PATIENCE_SECONDS, in_one_line
 from calando.records.fields import Spec, Worded
@@ -71,7 +72,7 @@ class TuneSpec(Spec):
     budget: Annotated[
         float,
         Field(ge=LEAST_BUDGET, le=MOST_BUDGET, allow_inf_nan=False),
-        Worded(remark="in runs, everything included"),
+        Worded(remark=message("in runs, everything included")),
     ]
     chance: Annotated[float, Field(allow_inf_nan=False)] | None = None
     look_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -218,7 +219,14 @@ class TuneStore:
             store = cls(folder, sqlite3.connect(where, uri=True, timeout=PATIENCE_SECONDS, isolation_level=None))
             found = store.meta("version")
         if found != VERSION:
-            raise CorruptFile(f"{path} is of version {found!r}, this calando reads {VERSION}; use the one that made it")
+            raise CorruptFile(
+                message(
+                    "{path} is of version {version!r}, this calando reads {newest}; use the one that made it",
+                    path=path,
+                    version=found,
+                    newest=VERSION,
+                )
+            )
         return store
 
     def close(self) -> None:
@@ -291,7 +299,9 @@ def _seal(digest: str, stop: int, text: str, losses: bytes) -> int:
 
 def _piece(digest: str, stop: int, text: str, losses: bytes, seal: int) -> Piece:
     if seal != _seal(digest, stop, text, losses):
-        raise rows.Damaged(f"the piece of {digest} up to update {stop} is not what was written")
+        raise rows.Damaged(
+            message("the piece of {digest} up to update {stop} is not what was written", digest=digest, stop=stop)
+        )
     read: dict[str, Any] = json.loads(text)
     return Piece(
         **{

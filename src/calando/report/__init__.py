@@ -1,4 +1,4 @@
-"""A study shown: tables for the terminal, figures, and the page that holds both.
+"""Reports of a study: tables for the terminal, figures, and the page that holds both.
 
 Names are imported when first used: the figures need altair, the tables do not.
 """

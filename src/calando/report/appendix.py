@@ -1,6 +1,6 @@
 """One run as a folder that a paper's appendix can hold.
 
-README.md             what it is, what it gave, the command that makes it again
+README.md             what it is, what it gave, the command that makes it again; in the person's language
 spec.json             all that decides its bits; `calando train spec.json` reads it
 environment.json      where it was made, and with what it was exported
 curve.csv             run, step, rate, loss: every update, to the last digit
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, final
 
 from calando.errors import NotDrawn, plain
+from calando.language import _, joined, message, translated
 from calando.loops.exported.csv_files import texts_of
 from calando.records.command_log import Branch
 from calando.records.files import write_atomically
@@ -110,58 +111,99 @@ def _version(package: str) -> str:
 def _readme(run: KeptRun, origin: Origin, files: Sequence[str]) -> str:
     spec, test = run.spec, run.test
     measure = spec.workload.measure
-    scores = [] if run.score is None else [f"validation {measure.amount(run.score, decimals=2)}"]
+    scores = (
+        [message("validation {score}", score=measure.amount(run.score, decimals=2))] if run.score is not None else []
+    )
     if test is not None:
-        samples = f" ({test.n} samples)" if test.n else ""
-        scores.append(f"test {measure.amount(test.score, decimals=2)}{samples}")
-    facts = ", ".join((spec.workload.heading, *spec.workload.facts))
+        scores.append(
+            message(
+                "test {score} ({count} samples)" if test.n else "test {score}",
+                score=measure.amount(test.score, decimals=2),
+                count=test.n,
+            )
+        )
+    facts = joined("{one}, {other}", (spec.workload.heading, *spec.workload.facts))
     made = ", ".join(value if key == "machine" else f"{key} {value}" for key, value in run.host.items())
     lines = [
-        f"# {_text(spec.strategy.name or spec.strategy.method)} on {_text(spec.workload.title)}, seed {spec.seed}",
+        _(
+            "# {name} on {task}, seed {seed}",
+            name=_text(spec.strategy.name or spec.strategy.method),
+            task=_text(spec.workload.title),
+            seed=spec.seed,
+        ),
         "",
-        f"{run.outcome} after {run.steps_done:,} of {spec.steps:,} updates; {', '.join(scores) or 'no score'}; 1 seed",
+        _(
+            "{outcome} after {step:,} of {steps:,} updates; {scores}; 1 seed",
+            outcome=message(run.outcome),
+            step=run.steps_done,
+            steps=spec.steps,
+            scores=joined("{one}, {other}", scores) or message("no score"),
+        ),
         "",
         *_fenced(spec.strategy.text),
-        f"- task: {_text(facts)}",
-        f"- made on: {_text(made) or 'not recorded'}; {_text(spec.lane.text)}",
-        f"- cost: {run.updates:,} updates, {run.updates_spent:,} of them its own, {run.seconds_spent:.1f} s",
+        _("- task: {facts}", facts=_text(translated(facts))),
+        _(
+            "- made on: {machine}; {lane}",
+            machine=_text(made) or message("not recorded"),
+            lane=_text(translated(spec.lane.text)),
+        ),
+        _(
+            "- cost: {updates:,} updates, {own:,} of them its own, {seconds:.1f} s",
+            updates=run.updates,
+            own=run.updates_spent,
+            seconds=run.seconds_spent,
+        ),
         *(_branched(run.branch) if run.branch is not None else ()),
-        f"- run `{run.digest}`" + (f", data {_code(origin.data)}" if origin.data else ""),
+        _("- run `{run}`, data {data}", run=run.digest, data=_code(origin.data))
+        if origin.data
+        else _("- run `{run}`", run=run.digest),
         "",
-        "## Make it again",
+        _("## Make it again"),
         "",
         *_again(run, origin),
-        "## Files",
+        _("## Files"),
         "",
-        *(f"- `{name}`: {WHAT[name]}" for name in files),
+        *(_("- `{name}`: {what}", name=name, what=WHAT[name]) for name in files),
         "",
     ]
     return "\n".join(lines)
 
 
 def _branched(branch: Branch) -> list[str]:
-    return [f"- steered: a person changed run `{branch.parent}`, which this one left after {branch.step:,} updates"]
+    return [
+        _(
+            "- steered: a person changed run `{parent}`, which this one left after {step:,} updates",
+            parent=branch.parent,
+            step=branch.step,
+        )
+    ]
 
 
 WHAT = {
-    "spec.json": "all that decides the run's bits",
-    "environment.json": "the machine and versions that were recorded, and those of the export",
-    "curve.csv": "rate and loss of every update",
-    "evaluations.csv": "every look at the validation part",
-    "events.csv": "what controllers and the loop did",
-    "training.png": "rate, loss and score by update",
-    "training.svg": "the same as a vector drawing",
-    "training.html": "rate, loss and score by update; opens without a network",
+    "spec.json": message("all that decides the run's bits"),
+    "environment.json": message("the machine and versions that were recorded, and those of the export"),
+    "curve.csv": message("rate and loss of every update"),
+    "evaluations.csv": message("every look at the validation part"),
+    "events.csv": message("what controllers and the loop did"),
+    "training.png": message("rate, loss and score by update"),
+    "training.svg": message("the same as a vector drawing"),
+    "training.html": message("rate, loss and score by update; opens without a network"),
 }
 
 
 def _again(run: KeptRun, origin: Origin) -> list[str]:
     spec = run.spec
     if isinstance(spec.workload, OwnTrainingSpec):
-        command = [f"The line that made all runs: {_code(origin.command)}.", ""] if origin.command else []
-        made = f"It was trained by code of its own, {_code(spec.workload.code)}, for {spec.steps} updates"
+        command = (
+            [_("The line that made all runs: {command}.", command=_code(origin.command)), ""] if origin.command else []
+        )
         return [
-            f"{made}, with this line in it; goal, unit and folder stay as the code has them:",
+            _(
+                "It was trained by code of its own, {code}, for {steps} updates, with this line in it; goal, unit and "
+                "folder stay as the code has them:",
+                code=_code(spec.workload.code),
+                steps=spec.steps,
+            ),
             "",
             *_fenced(f"run = calando.run({spec.strategy.text!r}, seed={spec.seed})"),
             *command,
@@ -169,15 +211,18 @@ def _again(run: KeptRun, origin: Origin) -> list[str]:
     if spec.in_our_loop.data.startswith(OBJECT):
         call = f"calando.train(workload, {spec.strategy.text!r}, steps={spec.steps}, seed={spec.seed}"
         return [
-            "Its task was made in Python, which no file holds. With it as `workload`:",
+            _("Its task was made in Python, which no file holds. With it as `workload`:"),
             "",
             *_fenced(f"{call}, threads={spec.lane.threads})"),
         ]
     return [
-        "In this folder, with calando installed:",
+        _("In this folder, with calando installed:"),
         "",
         *_fenced("calando train spec.json --out again", "calando export again", "cmp curve.csv again/export/trace.csv"),
-        "`cmp` prints nothing where each update is the same to the bit, as on the same machine with the same versions.",
+        _(
+            "`cmp` prints nothing where each update is the same to the bit, as on the same machine with the same "
+            "versions."
+        ),
         _data_at(spec.in_our_loop.data, origin),
         "",
     ]
@@ -186,16 +231,26 @@ def _again(run: KeptRun, origin: Origin) -> list[str]:
 def _data_at(data: str, origin: Origin) -> str:
     """Where they are looked for, and what to do where they lie elsewhere."""
     if ":" not in data:
-        return f"The data are {_code(data)}; where they lie elsewhere, `--data` says where."
+        return _("The data are {data}; where they lie elsewhere, `--data` says where.", data=_code(data))
     if origin.module:
-        return (
-            f"The task is made by {_code(data)}: run the commands where Python can import {_code(origin.module)}, as "
-            "with its folder in `PYTHONPATH`."
+        return _(
+            "The task is made by {data}: run the commands where Python can import {module}, as with its folder in "
+            "`PYTHONPATH`.",
+            data=_code(data),
+            module=_code(origin.module),
         )
-    checked = "`calando train spec.json --data PATH --out again` names the place, and their content is checked."
     if origin.place is None:
-        return f"The data are {_code(data)}, and were not found at that path by the export: {checked}"
-    return f"The data are {_code(data)}, at {_code(origin.place)} from this folder. Where they lie elsewhere, {checked}"
+        return _(
+            "The data are {data}, and were not found at that path by the export: `calando train spec.json --data PATH "
+            "--out again` names the place, and their content is checked.",
+            data=_code(data),
+        )
+    return _(
+        "The data are {data}, at {place} from this folder. Where they lie elsewhere, `calando train spec.json --data "
+        "PATH --out again` names the place, and their content is checked.",
+        data=_code(data),
+        place=_code(origin.place),
+    )
 
 
 def _fenced(*lines: str) -> list[str]:

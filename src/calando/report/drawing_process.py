@@ -32,7 +32,7 @@ FILES = 20
 """What V8's threads open, 17, and a few; without them vl-convert fails in words of its own."""
 
 
-NEEDED = "PNG and SVG need vl-convert: pip install 'calando[pictures]'; HTML needs nothing more"
+NEEDED = message("PNG and SVG need vl-convert: pip install 'calando[pictures]'; HTML needs nothing more")
 
 
 def can_draw() -> bool:
@@ -169,8 +169,10 @@ def _read(pipe: IO[bytes]) -> tuple[str, bytes]:
 def _how(status: int | None) -> str:
     if status is not None and status < 0:
         name = signal.Signals(-status).name
-        return f"the process that draws ended with {name} (is its memory limited? see `ulimit -v`)"
-    return f"the process that draws ended with status {status} (is its memory limited? see `ulimit -v`)"
+        return message("the process that draws ended with {name} (is its memory limited? see `ulimit -v`)", name=name)
+    return message(
+        "the process that draws ended with status {status} (is its memory limited? see `ulimit -v`)", status=status
+    )
 
 
 def main() -> None:

@@ -55,18 +55,20 @@ def write_page(
 ) -> Path:
     """Write `report.html` and `figures/*.png`, `figures/*.svg` into `folder`; return the page's path.
 
-    Works at any stage of a study; the page names what is missing. The page first: it needs nothing that pictures need.
+    It works at any stage of a study; the page names what is missing. The page is written first, without the packages
+    that the pictures need.
 
     Args:
-        folder: the study's.
-        summary, runs, tests: what `analysis.summary.summarize` gave, and what it was given.
-        fingerprint: of the data.
-        command: what makes this study again; "" where that is not known.
-        figures: the forms to write next to the page; None: PNG and SVG where what draws them is installed.
+        folder: the study's folder.
+        summary: what `analysis.summary.summarize` returned.
+        runs, tests: what it was computed from.
+        fingerprint: fingerprint of the data.
+        command: command that reproduces the study; "": unknown.
+        figures: formats of the picture files. None: PNG and SVG, if the packages that draw them are installed.
 
     Raises:
-        DiskFull: no space; files are whole or as they were.
-        NotDrawn: pictures cannot be drawn; its `page` is written.
+        DiskFull: the disk is full; each file is complete or unchanged.
+        NotDrawn: the pictures cannot be drawn; the page is written, and `page` of the error is its path.
     """
     from calando.report.study_figures import study_figures
 

@@ -59,7 +59,7 @@ def lesson_figures(stored: StoredLesson) -> tuple[Figure, ...]:
 
 
 def lesson_figure(stored: StoredLesson) -> AnyChart:
-    """The figure that says most by itself: the losses by rate.
+    """The most telling figure of a lesson: the losses by rate.
 
     Raises:
         UsageError: no loss was finite.

@@ -103,14 +103,14 @@ def write_lesson_page(
     """Write `report.html` and `figures/*.png`, `figures/*.svg` into `folder`; return the page's path.
 
     Args:
-        folder: the lesson's.
-        stored: its runs.
-        command: what makes them again; "" where that is not known.
-        figures: the forms to write next to the page; None: PNG and SVG where what draws them is installed.
+        folder: the lesson's folder.
+        stored: the lesson's runs.
+        command: command that reproduces them; "": unknown.
+        figures: formats of the picture files. None: PNG and SVG, if the packages that draw them are installed.
 
     Raises:
-        DiskFull: no space; files are whole or as they were.
-        NotDrawn: pictures cannot be drawn; its `page` is written.
+        DiskFull: the disk is full; each file is complete or unchanged.
+        NotDrawn: the pictures cannot be drawn; the page is written, and `page` of the error is its path.
     """
     forms = (("png", "svg") if can_draw() else ()) if figures is None else figures
     path = folder / "report.html"

@@ -14,6 +14,7 @@ from calando.report.columns import Footnote, StrategyRow, advice_sentence, footn
 from calando.report.formatting import ABSENT, cost, count, rate, target_words
 from calando.report.palette import LineStyle, line_styles
 from calando.report.use import UseForm, use_forms
+from calando.stored_words import recognized
 
 __all__ = ["PageContents", "RunRow", "page_contents", "run_rows"]
 
@@ -86,9 +87,7 @@ def _row(
         seconds=f"{record.seconds:.1f}",
         host=", ".join(value if key == "machine" else f"{key} {value}" for key, value in record.host.items()),
         # What all runs have in common is stated below the table.
-        events=tuple(
-            (count(event.step), str(event).partition(": ")[2]) for event in record.events if event.kind != "no test"
-        ),
+        events=tuple((count(event.step), recognized(event.what)) for event in record.events if event.kind != "no test"),
     )
 
 

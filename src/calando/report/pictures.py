@@ -28,11 +28,11 @@ SUFFIXES = (".png", ".svg", ".html", ".json")
 
 
 def save(chart: AnyChart, path: Path) -> None:
-    """Write a chart in the form its suffix names; an .html opens with no network.
+    """Write a chart in the format of the path's suffix. An .html file opens without a network.
 
     Raises:
-        UsageError: another suffix than .png, .svg, .html or .json.
-        DiskFull: no space; `path` is as it was.
+        UsageError: the suffix is not .png, .svg, .html or .json.
+        DiskFull: the disk is full; the file is unchanged.
         NotDrawn: what draws .png and .svg is not installed, or its process died.
     """
     suffix = check_suffix(path)

@@ -55,7 +55,7 @@ class StudyTables:
 
 
 def study_tables(summary: StudySummary) -> StudyTables:
-    """The whole answer on the terminal: print it on a rich console, of any width."""
+    """The whole answer for the terminal; print it on a rich console of any width."""
     return StudyTables(summary)
 
 

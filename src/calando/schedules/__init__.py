@@ -26,12 +26,12 @@ from calando.schedules.cycles import (
     triangular2,
     warmup_cosine_restarts,
 )
+from calando.schedules.finding import Finding
 from calando.schedules.from_torch import from_torch
 from calando.schedules.function import function, named_function
 from calando.schedules.grammar import Call, Value, parse_call
 from calando.schedules.hyperbolic import exponential_hyperbolic, hyperbolic
 from calando.schedules.known_schedules import SCHEDULES, Description, describe, register
-from calando.schedules.lint_rules import Finding
 from calando.schedules.linting import lint, lint_schedule
 from calando.schedules.logged.recovered import Recovered, recover
 from calando.schedules.named_ramps import (

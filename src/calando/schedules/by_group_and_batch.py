@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import NoReturn, final
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import (
     MOST_PARTS,
     BadArgument,
@@ -48,7 +49,7 @@ def per_group(groups: Mapping[str, Schedule | float], *, others: Schedule | floa
 
     Args:
         groups: group name -> schedule, or a number for a constant one.
-        others: for groups that are not named; without it, an optimizer that has such a group is refused.
+        others: schedule of groups that are not named; without it, an optimizer that has one is refused.
 
     Raises:
         UsageError: no group, a name that is not a short text without quotes, or something that is no schedule.
@@ -61,7 +62,9 @@ def per_group(groups: Mapping[str, Schedule | float], *, others: Schedule | floa
     (0.1, 1.0)
     """
     if not isinstance(groups, Mapping) or not groups:
-        raise BadArgument("groups", "must map group names to schedules, as in {'body': 0.1, 'head': 1}", groups)
+        raise BadArgument(
+            "groups", message("must map group names to schedules, as in {'body': 0.1, 'head': 1}"), groups
+        )
     named = tuple((checked_label("groups", name), as_part(part, name="groups")) for name, part in groups.items())
     return PerGroup(named, None if others is None else as_part(others, name="others"))
 
@@ -76,7 +79,9 @@ class PerGroup(Schedule):
 
     def __post_init__(self) -> None:
         if len(self.groups) > MOST_PARTS:
-            raise BadArgument("groups", f"must name at most {MOST_PARTS} groups", len(self.groups))
+            raise BadArgument(
+                "groups", message("must name at most {most_parts} groups", most_parts=MOST_PARTS), len(self.groups)
+            )
         check_limits(self)
 
     @property
@@ -102,7 +107,14 @@ class PerGroup(Schedule):
         if chosen is None:
             names = [known for known, _ in self.groups]
             guess = did_you_mean(name, names)
-            raise UsageError(f"no schedule for group {quote(name)}{guess}; there is {', '.join(names)}; add others=")
+            raise UsageError(
+                message(
+                    "no schedule for group {name}{guess}; there is {names}; add others=",
+                    name=quote(name),
+                    guess=guess,
+                    names=", ".join(names),
+                )
+            )
         return chosen.for_group(name)
 
     def rebuilt(self, parts: Sequence[Schedule]) -> PerGroup:
@@ -123,8 +135,11 @@ class PerGroup(Schedule):
     def _refuse(self) -> NoReturn:
         name = self.groups[0][0]
         raise UsageError(
-            f"this schedule differs between groups {', '.join(n for n, _ in self.groups)}; bind that of one group: "
-            f".for_group({name!r})"
+            message(
+                "this schedule differs between groups {groups}; bind that of one group: .for_group({name!r})",
+                groups=", ".join(n for n, _ in self.groups),
+                name=name,
+            )
         )
 
 
@@ -140,11 +155,11 @@ def layer_decay(groups: Iterable[str], *, factor: float = 0.75, others: Schedule
 
     Args:
         groups: names of the parameter groups, from the input to the output.
-        factor: above 0.
-        others: for groups that are not named; without it, an optimizer that has such a group is refused.
+        factor: ratio between neighbouring groups, above 0.
+        others: schedule of groups that are not named; without it, an optimizer that has one is refused.
 
     Raises:
-        UsageError: an argument out of range; no group, or one twice.
+        UsageError: an argument out of range; no group, or a group twice.
 
     Source: Clark et al. 2020, arXiv:2003.10555; BEiT, Bao et al. 2021, arXiv:2106.08254; timm's layer_decay.
 
@@ -162,11 +177,11 @@ def discriminative(groups: Iterable[str], *, factor: float = 2.6, others: Schedu
 
     Args:
         groups: names of the parameter groups, from the input to the output.
-        factor: above 0.
-        others: for groups that are not named; without it, an optimizer that has such a group is refused.
+        factor: ratio between neighbouring groups, above 0.
+        others: schedule of groups that are not named; without it, an optimizer that has one is refused.
 
     Raises:
-        UsageError: an argument out of range; no group, or one twice.
+        UsageError: an argument out of range; no group, or a group twice.
 
     Source: ULMFiT, Howard & Ruder 2018, arXiv:1801.06146; fastai's slice(low, high) over n groups has
     factor = (high / low) ** (1 / (n - 1)) and high as the base rate.
@@ -179,7 +194,7 @@ def discriminative(groups: Iterable[str], *, factor: float = 2.6, others: Schedu
 
 def _depths(groups: Iterable[str]) -> list[tuple[str, int]]:
     """Each group's name and how many groups are behind it."""
-    wanted = "must be a list of group names such as ['stem', 'head']"
+    wanted = message("must be a list of group names such as ['stem', 'head']")
     if isinstance(groups, str) or not isinstance(groups, Iterable):
         raise BadArgument("groups", wanted, groups)
     names = list(groups)
@@ -188,7 +203,9 @@ def _depths(groups: Iterable[str]) -> list[tuple[str, int]]:
             raise BadArgument("groups", wanted, name)
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
-        raise BadArgument("groups", f"must name each group once, and {quote(twice)} is there more often", names)
+        raise BadArgument(
+            "groups", message("must name each group once, and {twice} is there more often", twice=quote(twice)), names
+        )
     return [(name, len(names) - 1 - index) for index, name in enumerate(names)]
 
 
@@ -197,7 +214,9 @@ def _power(factor: float, exponent: int) -> float:
     try:
         return float(base**exponent)
     except OverflowError:
-        raise BadArgument("factor", f"must leave a finite rate {abs(exponent)} groups away", factor) from None
+        raise BadArgument(
+            "factor", message("must leave a finite rate {count} groups away", count=abs(exponent)), factor
+        ) from None
 
 
 LARGEST_BATCH = 10**9

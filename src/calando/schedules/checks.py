@@ -63,16 +63,21 @@ def checked_number(name: str, value: object, *, above: float = -math.inf) -> flo
     >>> checked_number("factor", 1, above=0)
     1.0
     """
-    wanted = "must be a finite number" if above == -math.inf else f"must be a finite number above {spell_number(above)}"
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise BadArgument(name, wanted, value)
+        raise BadArgument(name, _finite_above(above), value)
     try:
         number = float(value)
     except OverflowError:
-        raise BadArgument(name, wanted, value) from None
+        raise BadArgument(name, _finite_above(above), value) from None
     if not (math.isfinite(number) and number > above):
-        raise BadArgument(name, wanted, value)
+        raise BadArgument(name, _finite_above(above), value)
     return number + 0.0  # -0.0 becomes 0.0, so that equal values are spelled alike
+
+
+def _finite_above(above: float) -> str:
+    if above == -math.inf:
+        return message("must be a finite number")
+    return message("must be a finite number above {above}", above=spell_number(above))
 
 
 def checked_label(name: str, value: object) -> str:
@@ -85,7 +90,13 @@ def checked_label(name: str, value: object) -> str:
     'layer.0'
     """
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_LABEL or not value.isprintable() or "'" in value:
-        raise BadArgument(name, f"must be named by 1 to {LONGEST_LABEL} printable characters without '", value)
+        raise BadArgument(
+            name,
+            message(
+                "must be named by 1 to {longest_label} printable characters without '", longest_label=LONGEST_LABEL
+            ),
+            value,
+        )
     return value
 
 
@@ -100,7 +111,9 @@ def checked_choice(name: str, value: object, choices: Iterable[str]) -> str:
     """
     known = sorted(choices)
     if not isinstance(value, str) or value not in known:
-        raise BadArgument(name, f"must be one of {', '.join(known)}", value, hint=did_you_mean(value, known))
+        raise BadArgument(
+            name, message("must be one of {known}", known=", ".join(known)), value, hint=did_you_mean(value, known)
+        )
     return value
 
 
@@ -112,7 +125,7 @@ def did_you_mean(value: object, choices: Sequence[str]) -> str:
     """
     # names are short; difflib takes quadratic time, and the text may be hostile
     near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) and len(value) <= 60 else []
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return message("; did you mean {near!r}?", near=near[0]) if near else ""
 
 
 def checked_count(name: str, value: object, *, most: int) -> int:
@@ -125,7 +138,7 @@ def checked_count(name: str, value: object, *, most: int) -> int:
     100
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= most:
-        raise BadArgument(name, f"must be a whole number from 1 to {most}", value)
+        raise BadArgument(name, message("must be a whole number from 1 to {most}", most=most), value)
     return int(value)
 
 

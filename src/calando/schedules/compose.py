@@ -26,6 +26,7 @@ from typing import ClassVar, Self, final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import checked_number, spell_number
 from calando.schedules.known_schedules import Seen, counterpart, register
 from calando.schedules.primitive import Formula, Primitive
@@ -43,7 +44,7 @@ def constant(value: float = 1, *, over: SpanLike | None = None) -> Schedule:
 
     Args:
         value: the multiplier, any finite number.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -103,8 +104,12 @@ class Then(Schedule):
         open_ended = [quote_schedule(part) for part in chain if part.extent is not Extent.FIXED]
         if len(open_ended) > 1:
             raise UsageError(
-                f"only one part of a chain may take what is left, but {open_ended[0]} and {open_ended[1]} both do; "
-                "give all but one a length, such as over='10%'"
+                message(
+                    "only one part of a chain may take what is left, but {first} and {second} both "
+                    "do; give all but one a length, such as over='10%'",
+                    first=open_ended[0],
+                    second=open_ended[1],
+                )
             )
         check_limits(self)
 
@@ -135,9 +140,14 @@ class Then(Schedule):
         left = room - sum(length for length in lengths if length is not None)
         if left < -SEAM / 2:
             raise DoesNotFit(
-                f"the parts of {quote_schedule(self)} take {spell_steps(room - left)} of {spell_steps(room)}: "
-                f"{spell_steps(-left)} too many",
-                "shorten a part's over= or train longer",
+                message(
+                    "the parts of {chain} take {taken} of {room}: {over} too many",
+                    chain=quote_schedule(self),
+                    taken=spell_steps(room - left),
+                    room=spell_steps(room),
+                    over=spell_steps(-left),
+                ),
+                message("shorten a part's over= or train longer"),
             )
         if abs(left) <= SEAM and None not in lengths:
             lengths[-1] = None  # full up to rounding is full: the last part ends where the room does

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.rows import WIDTH
 from calando.schedules.checks import quote
 from calando.schedules.schedule import SEAM, Array, Bound, Schedule
@@ -22,7 +23,7 @@ from calando.schedules.span import Horizon
 from calando.shown import Shown
 
 if TYPE_CHECKING:
-    from calando.schedules.lint_rules import Finding
+    from calando.schedules.finding import Finding
 
 __all__ = ["Curve"]
 
@@ -82,10 +83,10 @@ class Curve(Shown):
             return float(self._values(np.array([t], dtype=np.float64))[0])
         steps = np.asarray(t)
         if steps.dtype.kind not in "iuf" and steps.size:
-            raise UsageError(f"steps must be numbers, got {quote(t)}")
+            raise UsageError(message("steps must be numbers, got {t}", t=quote(t)))
         early = ~(steps >= 0)
         if early.any():
-            raise UsageError(f"a step must be 0 or more, got {quote(steps[early][0].item())}")
+            raise UsageError(message("a step must be 0 or more, got {steps}", steps=quote(steps[early][0].item())))
         return self._values(steps.astype(np.float64).ravel()).reshape(steps.shape)
 
     def sample(self) -> Array:
@@ -103,7 +104,7 @@ class Curve(Shown):
         return values
 
     def seams(self) -> tuple[float, ...]:
-        """Where one part of the schedule hands over to the next, in (maybe fractional) steps, sorted.
+        """Where one part of the schedule hands over to the next, in (possibly fractional) steps, sorted.
 
         >>> from calando.schedules import cosine, linear
         >>> (linear(0, 1, over="5%") >> cosine(1, 0)).bind(1000).seams()
@@ -112,7 +113,7 @@ class Curve(Shown):
         return tuple(sorted(set(self._bound.seams())))
 
     def table(self) -> list[dict[str, float]]:
-        """A row for the first update, for each at which a part begins, and for the last one: its multiplier."""
+        """Step and multiplier of the first update, of each at which a part begins, and of the last, a row each."""
         steps = {0, self.total_steps - 1, *(min(math.ceil(seam - SEAM), self.total_steps - 1) for seam in self.seams())}
         return [{"step": step, "multiplier": self(step)} for step in sorted(steps)]
 
@@ -123,7 +124,7 @@ class Curve(Shown):
         return f"{schedule} over {self.total_steps} steps{epochs}"
 
     def unreached(self) -> tuple[float, ...]:
-        """Milestones that come too late to be reached, in steps, sorted.
+        """Milestones that the run ends before, in steps, sorted.
 
         >>> from calando.schedules import multistep
         >>> multistep(at=["50%", "2000 steps"], factor=0.1).bind(1000).unreached()

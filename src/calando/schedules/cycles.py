@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.known_schedules import Seen, counterpart, register
 from calando.schedules.named_ramps import cosine, linear, polynomial
@@ -33,10 +34,10 @@ def cosine_restarts(
     the floor decay instead: `cosine_restarts(first=..., decay=...) * (1 - f) + f`.
 
     Args:
-        first: length of the first cycle; without it `limit` cycles share the room.
-        stretch: each cycle is this times as long as the one before, above 0.
-        decay: each peak is this times the one before, above 0.
-        limit: how many cycles; then the floor holds. Without it, as many as there are steps for.
+        first: length of the first cycle; without it, `limit` cycles share the steps that are left.
+        stretch: length of each cycle as a multiple of the one before, above 0.
+        decay: height of each peak as a multiple of the one before, above 0.
+        limit: number of cycles, after which the floor holds; without it, they go on to the end.
         floor: value at the end of each cycle, as a multiple of the first peak.
 
     Raises:
@@ -77,11 +78,11 @@ def warmup_cosine_restarts(
     Formula: floor + (decay ** k - floor) * w, in cycle k w is t / warmup and then falls as (1 + cos(pi * p)) / 2
 
     Args:
-        warmup: how long the rise of each cycle is; it stays so long however long the cycles become.
-        first: length of the first cycle, its warmup included; without it `limit` cycles share the room.
-        stretch: each cycle is this times as long as the one before, above 0.
-        decay: each peak is this times the one before, above 0.
-        limit: how many cycles; then the floor holds. Without it, as many as there are steps for.
+        warmup: how long the rise of each cycle is; it is the same for all cycles, however long they become.
+        first: length of the first cycle, its warmup included; without it, `limit` cycles share the steps that are left.
+        stretch: length of each cycle as a multiple of the one before, above 0.
+        decay: height of each peak as a multiple of the one before, above 0.
+        limit: number of cycles, after which the floor holds; without it, they go on to the end.
         floor: value at the start and end of each cycle, as a multiple of the first peak.
 
     Raises:
@@ -107,12 +108,12 @@ def triangular(*, rise: SpanLike, fall: SpanLike | None = None, start: float = 0
 
     Formula: start + (1 - start) * w, in each cycle w rises from 0 to 1 over rise and falls to 0 over fall
 
-    For the momentum, which falls while the rate rises, let the base value be the least momentum and start the greatest
+    For the momentum, which falls while the rate rises, let the base value be the least momentum, and start the greatest
     as a multiple of it: torch's CyclicLR(base_momentum=0.8, max_momentum=0.9) has start = 0.9 / 0.8.
 
     Args:
         rise: how long each rise is.
-        fall: how long each fall is; without it as long as a rise.
+        fall: how long each fall is; without it, as long as a rise.
         start: value at the start and end of each cycle.
 
     Raises:
@@ -136,7 +137,7 @@ def triangular2(*, rise: SpanLike, fall: SpanLike | None = None, start: float = 
 
     Args:
         rise: how long each rise is.
-        fall: how long each fall is; without it as long as a rise.
+        fall: how long each fall is; without it, as long as a rise.
         start: value at the start and end of each cycle.
 
     Raises:
@@ -160,10 +161,10 @@ def exp_range(
 
     Args:
         rise: how long each rise is.
-        fall: how long each fall is; without it as long as a rise.
+        fall: how long each fall is; without it, as long as a rise.
         start: value at the start and end of each cycle.
-        factor: what the height is multiplied by over each `every`, above 0.
-        every: over how many steps; one, as torch's gamma, unless given.
+        factor: what each interval multiplies the height by, above 0.
+        every: the interval of `factor`; one step unless given, as for torch's gamma.
 
     Raises:
         UsageError: an argument out of range.
@@ -183,7 +184,7 @@ def polynomial_cycles(*, every: SpanLike, power: float = 1, end: float = 0) -> S
 
     Formula: end + (1 - end) * ((1 - p) / (k + 1)) ** power, p progress in cycle k
 
-    Each cycle is the last stretch of a polynomial as long as all cycles so far.
+    Each cycle is the last part of a polynomial that is as long as all cycles so far.
 
     Args:
         every: length of a cycle.
@@ -208,7 +209,9 @@ def polynomial_cycles(*, every: SpanLike, power: float = 1, end: float = 0) -> S
 def _cyclic(seen: Seen) -> Schedule:
     scheduler = seen.scheduler
     if scheduler._scale_fn_custom is not None:
-        raise UsageError("CyclicLR with a scale_fn of its own is not known; write it as function(f, of='steps')")
+        raise UsageError(
+            message("CyclicLR with a scale_fn of its own is not known; write it as function(f, of='steps')")
+        )
     if seen.key == "lr":
         start, peak = seen.share(scheduler.base_lrs[seen.index]), seen.share(scheduler.max_lrs[seen.index])
     else:
@@ -239,5 +242,7 @@ def _rise_and_fall(rise: SpanLike, fall: SpanLike | None) -> tuple[Span, Span]:
 
 def _first_cycle(first: SpanLike | None, limit: int | None) -> Span | None:
     if first is None and limit is None:
-        raise BadArgument("first", "must be given where limit is not", first, hint="; write first='10%' or limit=4")
+        raise BadArgument(
+            "first", message("must be given where limit is not"), first, hint=message("; write first='10%' or limit=4")
+        )
     return span_or_none("first", first)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from calando.errors import UsageError
+from calando.language import joined, message
 from calando.schedules.by_group_and_batch import per_group
 from calando.schedules.known_schedules import COUNTERPARTS, Seen, chain, counterpart, product
 from calando.schedules.schedule import Extent, Schedule
@@ -28,15 +29,15 @@ _COMPOUND = ("ChainedScheduler", "SequentialLR")
 def from_torch(scheduler: Any, total_steps: int, *, hyper_parameter: str = "lr") -> Schedule:
     """The schedule whose first `total_steps` values are those of a torch scheduler, exactly.
 
-    They are what the scheduler gives from its own start, wherever it stands now, as multipliers of each group's
+    They are what the scheduler gives from its own start, whichever step it is at now, as multipliers of each group's
     "initial_lr", which is torch's base rate and that of `calando.LRScheduler`. For OneCycleLR that is its lowest
     rate at the start, for CyclicLR its base_lr.
 
     Args:
         scheduler: one of torch's own, or calando's, whose schedule is returned as it is.
         total_steps: the updates that the run has.
-        hyper_parameter: "momentum", or "beta1" where the optimizer has betas: the values that OneCycleLR and
-            CyclicLR give to it, as multipliers of their max_momentum.
+        hyper_parameter: "lr"; or "momentum" ("beta1" where the optimizer has betas), for the values that OneCycleLR
+            and CyclicLR give to it, as multipliers of their max_momentum.
 
     Raises:
         UsageError: a scheduler that follows a metric (ReduceLROnPlateau) or is not torch's own; a combination
@@ -62,7 +63,10 @@ def from_torch(scheduler: Any, total_steps: int, *, hyper_parameter: str = "lr")
         name = str(group.get("name", index))
         if schedules.setdefault(name, schedule) != schedule:
             raise UsageError(
-                f"two parameter groups are named {name!r} and have different rates; give each its own name"
+                message(
+                    "two parameter groups are named {name!r} and have different rates; give each its own name",
+                    name=name,
+                )
             )
     first, *others = schedules.values()
     return first if all(other == first for other in others) else per_group(schedules)
@@ -72,11 +76,18 @@ def _read(seen: Seen) -> Schedule:
     """The schedule of one group, which fits into the room."""
     kind = type(seen.scheduler).__name__
     if kind == "ReduceLROnPlateau":
-        raise UsageError("ReduceLROnPlateau follows a metric, so no schedule can replace it; keep it next to one")
+        raise UsageError(
+            message("ReduceLROnPlateau follows a metric, so no schedule can replace it; keep it next to one")
+        )
     if _home(seen.scheduler) not in ("torch.optim.lr_scheduler", "torch.optim.swa_utils") or kind not in COUNTERPARTS:
         raise UsageError(
-            f"{_home(seen.scheduler)}.{kind} is not known; known are {', '.join(sorted(COUNTERPARTS))}; "
-            "write it as a function of the step: function(f, of='steps')"
+            message(
+                "{home}.{kind} is not known; known are {counterparts}; write it as a function of the step: "
+                "function(f, of='steps')",
+                home=_home(seen.scheduler),
+                kind=kind,
+                counterparts=", ".join(sorted(COUNTERPARTS)),
+            )
         )
     if seen.key != "lr":
         _check_momentum(seen)
@@ -84,8 +95,13 @@ def _read(seen: Seen) -> Schedule:
         base, start = float(seen.scheduler.base_lrs[seen.index]), float(seen.group["initial_lr"])
         if base != start:
             raise UsageError(
-                f"{kind} has base rate {base}, but its group starts from {start}: a scheduler built after it changed "
-                "that; give each scheduler an optimizer of its own and combine their schedules"
+                message(
+                    "{kind} has base rate {base}, but its group starts from {start}: a scheduler built after it "
+                    "changed that; give each scheduler an optimizer of its own and combine their schedules",
+                    kind=kind,
+                    base=base,
+                    start=start,
+                )
             )
     schedule = COUNTERPARTS[kind].read(seen)
     return cut(schedule, over=seen.room) if _length(schedule) > seen.room else schedule
@@ -100,8 +116,12 @@ def _sequential(seen: Seen) -> Schedule:
         kind = type(child).__name__
         if kind in (*_COMPOUND, "SWALR") or (kind == "MultiplicativeLR" and start > 0):
             raise UsageError(
-                f"a {kind} that begins at step {start} of SequentialLR goes on from the rate before it; "
-                "build what it combines one by one and join their schedules with >> and *"
+                message(
+                    "a {kind} that begins at step {start} of SequentialLR goes on from the rate before it; build "
+                    "what it combines one by one and join their schedules with >> and *",
+                    kind=kind,
+                    start=start,
+                )
             )
         if start < end:
             part = _read(replace(seen, scheduler=child, room=end - start))
@@ -117,8 +137,11 @@ def _chained(seen: Seen) -> Schedule:
         falls_to_zero = kind == "CosineAnnealingLR" and child.eta_min == 0 and child.T_max >= seen.room
         if not (kind in COUNTERPARTS and COUNTERPARTS[kind].multiplies) and not falls_to_zero:
             raise UsageError(
-                f"{kind} in ChainedScheduler sets the rate whatever the others did, so it is no product; "
-                "turn each into a schedule and multiply those: a * b"
+                message(
+                    "{kind} in ChainedScheduler sets the rate whatever the others did, so it is no product; turn "
+                    "each into a schedule and multiply those: a * b",
+                    kind=kind,
+                )
             )
     return product([_read(replace(seen, scheduler=child)) for child in children])
 
@@ -128,7 +151,12 @@ def _check_momentum(seen: Seen) -> None:
     known = [name] if getattr(seen.scheduler, "cycle_momentum", False) else []
     if seen.key not in known:
         raise UsageError(
-            f"{type(seen.scheduler).__name__} does not schedule {seen.key!r}; it does {' and '.join(['lr', *known])}"
+            message(
+                "{kind} does not schedule {key!r}; it does {known}",
+                kind=type(seen.scheduler).__name__,
+                key=seen.key,
+                known=joined("{one} and {other}", ["lr", *known]),
+            )
         )
 
 

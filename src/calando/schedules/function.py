@@ -18,6 +18,7 @@ from typing import final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import LONGEST_LABEL, BadArgument, checked_choice, checked_label, did_you_mean, quote
 from calando.schedules.known_schedules import Seen, counterpart, register
 from calando.schedules.primitive import Formula, Primitive
@@ -43,7 +44,8 @@ def function(f: Multiplier | str, *, of: str = "progress", over: SpanLike | None
     Args:
         f: a pure function of one number, or the name it was registered under with `named_function`.
         of: "progress", a number in [0, 1], or "steps", the step (an int where it is whole).
-        over: how long; without it all that is left ("progress") or as long as there are steps ("steps").
+        over: length; without it, the function stretches over all steps that are left ("progress"), or goes on for
+            them ("steps").
 
     Raises:
         UsageError: an argument out of range; a name that is not registered.
@@ -58,13 +60,13 @@ def function(f: Multiplier | str, *, of: str = "progress", over: SpanLike | None
             guess = did_you_mean(f, list(_REGISTERED))
             raise BadArgument(
                 "f",
-                "must be registered in this process",
+                message("must be registered in this process"),
                 f,
-                hint=f'{guess or ";"} write @named_function("{f}") over it',
+                hint=message('{guess} write @named_function("{f}") over it', guess=guess or ";", f=f),
             )
         return Function(f, _REGISTERED[f], of, over=span_or_none("over", over))
     if not callable(f):
-        raise BadArgument("f", "must be a function of one number, or the name of a registered one", f)
+        raise BadArgument("f", message("must be a function of one number, or the name of a registered one"), f)
     registered = next((name for name, known in _REGISTERED.items() if known is f), None)
     return Function(registered or _own_name(f), f, of, over=span_or_none("over", over))
 
@@ -87,7 +89,13 @@ def named_function(name: str) -> Callable[[Multiplier], Multiplier]:
     def register(f: Multiplier) -> Multiplier:
         known = _REGISTERED.setdefault(name, f)
         if known is not f and _own_name(known) != _own_name(f):
-            raise UsageError(f"the name {quote(name)} is taken by {_own_name(known)}; choose another")
+            raise UsageError(
+                message(
+                    "the name {name} is taken by {own_name}; choose another",
+                    name=quote(name),
+                    own_name=_own_name(known),
+                )
+            )
         _REGISTERED[name] = f  # a module that is loaded again brings its functions again
         return f
 

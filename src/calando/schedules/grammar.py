@@ -24,148 +24,18 @@ those that may fail are atomic.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeVar, final
+from typing import final
 
 from calando.errors import ScheduleTextError, UsageError
-from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, BadArgument, did_you_mean, quote, signature_text
-from calando.schedules.schedule import Schedule
+from calando.language import message
+from calando.schedules.call import Call, Value
+from calando.schedules.checks import DEEPEST_NESTING, LONGEST_TEXT, quote
+from calando.schedules.tokens import ARGUMENT_NAME, EXPRESSION, SPACE, TOKEN, Token
 
 __all__ = ["Call", "Reader", "Value", "parse_call"]
-
-Value = bool | int | float | str | tuple["Value", ...] | dict[str, "Value"] | Schedule | None
-Made = TypeVar("Made")
-
-
-@final
-@dataclass(frozen=True)
-class Call:
-    """A call as it was written: `sgd(lr=0.1, momentum=0.9)`, or a bare name.
-
-    Args:
-        name: what is called.
-        args: values by position.
-        kwargs: values by name.
-        positions: argument (its index or name) -> where its value begins in `text`.
-        names: argument given by name -> where that name begins in `text`.
-        items: argument -> where each item of its list (by index) or dict (by key) begins in `text`.
-        start: where the call begins in `text`.
-        text: the whole text, for errors.
-    """
-
-    name: str
-    args: tuple[Value, ...]
-    kwargs: Mapping[str, Value]
-    positions: Mapping[int | str, int]
-    names: Mapping[str, int]
-    items: Mapping[int | str, Mapping[int | str, int]]
-    start: int
-    text: str
-
-    def error(self, problem: str, *, value: int | str | None = None, name: str | None = None) -> ScheduleTextError:
-        """An error that points at an argument's `value` or `name`, or at the call if neither is given.
-
-        >>> from calando.schedules import parse_call
-        >>> print(parse_call("sgd(lr=0)").error("lr must be above 0", value="lr"))
-        lr must be above 0, at character 8 of 'sgd(lr=0)' -> here: sgd(lr=<!>0)
-        """
-        place = self.start
-        if name is not None:
-            place = self.names[name]
-        elif value is not None:
-            place = self.positions[value]
-        return ScheduleTextError(problem, self.text, place)
-
-    def apply(self, function: Callable[..., Made]) -> Made:
-        """`function` called with these arguments.
-
-        Raises:
-            ScheduleTextError: an argument the function does not take, takes twice, lacks, or refuses with a
-                BadArgument or another UsageError; it points at that argument where it is known.
-
-        >>> from calando.schedules import parse_call
-        >>> parse_call("round(2.5, ndigit=1)").apply(round)
-        Traceback (most recent call last):
-        calando.errors.ScheduleTextError: round has no argument 'ndigit'; did you mean 'ndigits'? it is
-        round(number, ndigits=None), at character 12 of 'round(2.5, ndigit=1)' -> here: round(2.5, <!>ndigit=1)
-        """
-        whole = signature_text(self.name, function)
-        parameters = inspect.signature(function).parameters
-        placed = [name for name, item in parameters.items() if item.kind is not inspect.Parameter.KEYWORD_ONLY]
-        if len(self.args) > len(placed):
-            raise self.error(f"too many values without a name; it is {whole}", value=len(placed))
-        for name in self.kwargs:
-            if name not in parameters:
-                guess = did_you_mean(name, list(parameters)) or ";"
-                raise self.error(f"{self.name} has no argument {quote(name)}{guess} it is {whole}", name=name)
-            if name in placed[: len(self.args)]:
-                raise self.error(f"{name} is given twice; it is {whole}", name=name)
-        for name in placed[len(self.args) :] + [name for name in parameters if name not in placed]:
-            if parameters[name].default is inspect.Parameter.empty and name not in self.kwargs:
-                raise self.error(f"{self.name} lacks {name}; it is {whole}")
-        try:
-            return function(*self.args, **self.kwargs)
-        except BadArgument as error:
-            wrong: int | str | None = error.argument
-            if wrong in placed[: len(self.args)]:
-                wrong = placed.index(error.argument)
-            if wrong is None or wrong not in self.positions:
-                raise self.error(str(error)) from None
-            item = self._item(wrong, error.value)
-            place = self.positions[wrong] if item is None else self.items[wrong][item]
-            raise ScheduleTextError(str(error), self.text, place) from None
-        except UsageError as error:
-            raise self.error(str(error)) from None
-
-    def _item(self, argument: int | str, value: object) -> int | str | None:
-        """The index or key of this very value in an argument's list or dict, if it is there."""
-        given = self.args[argument] if isinstance(argument, int) else self.kwargs[argument]
-        inside = given.items() if isinstance(given, dict) else enumerate(given) if isinstance(given, tuple) else ()
-        return next((key for key, item in inside if item is value), None)
-
-
-_SPACE = r"[ \t\r\n]*+"
-_NUMBER = r"(?>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-_NAME = r"(?>[A-Za-z_][A-Za-z0-9_]*(?:[-.][A-Za-z0-9_]+)*)"
-SPACE = re.compile(_SPACE)
-"""What may stand between two words; it matches everywhere."""
-
-TOKEN = re.compile(
-    rf"""
-      (?P<number>{_NUMBER})
-    | (?P<string>'[^'\r\n]*'|"[^"\r\n]*")
-    | (?P<name>{_NAME})
-    | (?P<mark>>>|[*+()\[\]{{}},=:|])
-    """,
-    re.VERBOSE,
-)
-"""A word; its kind is the group that matches."""
-
-ARGUMENT_NAME = re.compile(rf"{_NAME}{_SPACE}=")
-"""Where an argument is given by name."""
-
-EXPRESSION = re.compile(rf"(?:\({_SPACE})*+(?:{_NAME}{_SPACE}\(|(?:{_NUMBER}|{_NAME}){_SPACE}(?:>>|[*+]))")
-"""Where a value is an expression: after brackets, if any, a call, or a number or name with an operator behind it."""
-
-
-@final
-@dataclass(frozen=True)
-class Token:
-    """A word of a text.
-
-    Args:
-        kind: "number", "string", "name", "mark" or "end".
-        text: its characters.
-        start: where it begins in the piece that is read.
-    """
-
-    kind: str
-    text: str
-    start: int
 
 
 _LOWER: Mapping[str, bool | None] = {"true": True, "false": False, "none": None}
@@ -173,7 +43,10 @@ _WORDS = {**_LOWER, **{word.capitalize(): value for word, value in _LOWER.items(
 _UNITS = ("epoch", "epochs", "step", "steps")
 _LONGEST_INTEGER = 18  # digits; longer ones are read as floats
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_HINTS = {"%": "; a length with a unit goes in quotes: '5%'", "-": "; to subtract, add: a + -0.5 or a + -1 * b"}
+_HINTS = {
+    "%": message("; a length with a unit goes in quotes: '5%'"),
+    "-": message("; to subtract, add: a + -0.5 or a + -1 * b"),
+}
 
 
 @final
@@ -197,10 +70,17 @@ class Reader:
         expression: Callable[[Reader], Value] | None = None,
     ) -> None:
         if not isinstance(text, str):
-            raise UsageError(f"a schedule's text must be a string, got {quote(text)}")
+            raise UsageError(message("a schedule's text must be a string, got {text}", text=quote(text)))
         self.text, self.offset, self.whole = text, offset, text if whole is None else whole
         if len(text) > LONGEST_TEXT:
-            raise self.error(f"the text has {len(text)} characters; at most {LONGEST_TEXT} are read", LONGEST_TEXT)
+            raise self.error(
+                message(
+                    "the text has {count} characters; at most {longest_text} are read",
+                    count=len(text),
+                    longest_text=LONGEST_TEXT,
+                ),
+                LONGEST_TEXT,
+            )
         self._expression = expression
         self._position = self._round = self._square = 0
         self.token = self._scan()
@@ -211,8 +91,9 @@ class Reader:
 
     def expected(self, what: str) -> ScheduleTextError:
         """An error that says what should stand in place of the next token."""
-        found = "" if self.token.kind == "end" else f", found {quote(self.token.text)}"
-        return self.error(f"expected {what}{found}")
+        if self.token.kind == "end":
+            return self.error(message("expected {what}", what=what))
+        return self.error(message("expected {what}, found {found}", what=what, found=quote(self.token.text)))
 
     def take(self) -> Token:
         """The next token; the one after it becomes the next."""
@@ -230,7 +111,7 @@ class Reader:
             return True
         if self.token.kind == "number" and self.token.text[0] in "+-":
             if self.token.text[0] == "-":
-                raise self.error(f"unexpected '-'{_HINTS['-']}")
+                raise self.error(message("unexpected '-'{hint}", hint=_HINTS["-"]))
             if mark == "+":
                 self.token = Token("number", self.token.text[1:], self.token.start + 1)
                 return True
@@ -239,7 +120,7 @@ class Reader:
     def finish(self) -> None:
         """Raises a ScheduleTextError unless everything is read."""
         if self.token.kind != "end":
-            raise self.expected("the end")
+            raise self.expected(message("the end"))
 
     @contextmanager
     def nested(self) -> Iterator[None]:
@@ -250,7 +131,10 @@ class Reader:
         self._round += is_round
         self._square += not is_round
         if max(self._round, self._square) > DEEPEST_NESTING:
-            raise self.error(f"brackets are nested more than {DEEPEST_NESTING} deep", opening.start)
+            raise self.error(
+                message("brackets are nested more than {deepest_nesting} deep", deepest_nesting=DEEPEST_NESTING),
+                opening.start,
+            )
         yield
         if not self.at(_CLOSING[opening.text]):
             raise self.expected(quote(_CLOSING[opening.text]))
@@ -261,7 +145,7 @@ class Reader:
     def call(self) -> Call:
         """Read a call or a bare name."""
         if self.token.kind != "name":
-            raise self.expected("a name")
+            raise self.expected(message("a name"))
         name = self.take()
         args: list[Value] = []
         kwargs: dict[str, Value] = {}
@@ -275,13 +159,13 @@ class Reader:
                     if self._looks_like(ARGUMENT_NAME):
                         key = self.take().text
                         if key in kwargs:
-                            raise self.error(f"{quote(key)} is given twice", first.start)
+                            raise self.error(message("{key} is given twice", key=quote(key)), first.start)
                         self.take()
                         names[key] = self.offset + first.start
                         positions[key], items[key] = self.offset + self.token.start, places
                         kwargs[key] = self.value(places)
                     elif kwargs:
-                        raise self.error("a value without a name must come before those with one", first.start)
+                        raise self.error(message("a value without a name must come before those with one"), first.start)
                     else:
                         positions[len(args)], items[len(args)] = self.offset + first.start, places
                         args.append(self.value(places))
@@ -296,15 +180,23 @@ class Reader:
         if token.kind == "number":
             number = self.number()
             if self.token.text in _UNITS:
-                raise self.error(f"a length with a unit goes in quotes: '{token.text} {self.token.text}'", token.start)
+                raise self.error(
+                    message(
+                        "a length with a unit goes in quotes: '{text} {unit}'",
+                        text=token.text,
+                        unit=self.token.text,
+                    ),
+                    token.start,
+                )
             return number
         if token.kind == "string":
             return self.take().text[1:-1]
         if token.kind == "name":
             word = self.take().text
             if self.at("("):
-                problem = (
-                    f"{quote(word)} cannot be called here; a schedule goes behind a '|': sgd(lr=0.1) | cosine(1, 0)"
+                problem = message(
+                    "{word} cannot be called here; a schedule goes behind a '|': sgd(lr=0.1) | cosine(1, 0)",
+                    word=quote(word),
                 )
                 raise self.error(problem, token.start)
             return _WORDS.get(word, word)
@@ -312,7 +204,7 @@ class Reader:
             return self._list(places)
         if self.at("{"):
             return self._dict(places)
-        raise self.expected("a value")
+        raise self.expected(message("a value"))
 
     def number(self) -> int | float:
         """Read a number: an int if it is written as one, else a float."""
@@ -321,7 +213,7 @@ class Reader:
             return int(token.text)
         value = float(token.text)
         if value in (float("inf"), float("-inf")):
-            raise self.error("this number is too large", token.start)
+            raise self.error(message("this number is too large"), token.start)
         return value
 
     def _list(self, places: dict[int | str, int]) -> Value:
@@ -338,12 +230,12 @@ class Reader:
         with self.nested():
             for first in self._items("}"):
                 if first.kind != "string":
-                    raise self.expected("a key in quotes, such as 'head'")
+                    raise self.expected(message("a key in quotes, such as 'head'"))
                 key = self.take().text[1:-1]
                 if key in values:
-                    raise self.error(f"{quote(key)} is given twice", first.start)
+                    raise self.error(message("{key} is given twice", key=quote(key)), first.start)
                 if not self.at(":"):
-                    raise self.expected("':'")
+                    raise self.expected(message("':'"))
                 self.take()
                 places[key] = self.offset + self.token.start
                 values[key] = self.value()
@@ -354,7 +246,7 @@ class Reader:
             yield self.token
             if not self.at(","):
                 if not self.at(closing):
-                    raise self.expected(f"',' or {quote(closing)}")
+                    raise self.expected(message("',' or {closing}", closing=quote(closing)))
                 return
             self.take()
 
@@ -371,8 +263,11 @@ class Reader:
         if match is None:
             character = self.text[start]
             if character in "'\"":
-                raise self.error("this quote is never closed", start)
-            raise self.error(f"unexpected {quote(character)}{_HINTS.get(character, '')}", start)
+                raise self.error(message("this quote is never closed"), start)
+            raise self.error(
+                message("unexpected {character}{hint}", character=quote(character), hint=_HINTS.get(character, "")),
+                start,
+            )
         self._position = match.end()
         assert match.lastgroup is not None, "each branch of the pattern has a name"
         return Token(match.lastgroup, match.group(), start)
@@ -384,7 +279,7 @@ def parse_call(text: str, *, offset: int = 0, whole: str | None = None) -> Call:
     Args:
         text: the call.
         offset: where `text` begins in `whole`, so that errors point into the longer text.
-        whole: the text that `text` is a piece of.
+        whole: the text that `text` is a part of.
 
     Raises:
         ScheduleTextError: it does not parse.

@@ -17,6 +17,7 @@ from typing import final
 
 import numpy as np
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.known_schedules import register
 from calando.schedules.primitive import Formula, Primitive
@@ -38,7 +39,7 @@ def hyperbolic(start: float, infimum: float, *, bound: SpanLike, over: SpanLike 
         start: value of the first update.
         infimum: value at the end of a run as long as `bound`, below start; a shorter run ends above it.
         bound: the longest run that is planned; at least N.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range; when bound to a horizon, a `bound` shorter than the schedule.
@@ -63,7 +64,7 @@ def exponential_hyperbolic(start: float, infimum: float, *, bound: SpanLike, ove
         start: value of the first update.
         infimum: value at the end of a run as long as `bound`, above 0 and below start; a shorter run ends above it.
         bound: the longest run that is planned; at least N.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range; when bound to a horizon, a `bound` shorter than the schedule.
@@ -91,14 +92,19 @@ class Hyperbola(Primitive):
         object.__setattr__(self, "start", checked_number("start", self.start))
         object.__setattr__(self, "infimum", checked_number("infimum", self.infimum))
         if not self.infimum < self.start:
-            raise BadArgument("infimum", "must be below start", self.infimum)
+            raise BadArgument("infimum", message("must be below start"), self.infimum)
 
     def formula(self, horizon: Horizon, length: float) -> Formula:
         bound = horizon.steps(self.bound)
         if bound < length - SEAM:
             raise DoesNotFit(
-                f"{quote_schedule(self)} takes {spell_steps(length)}, more than its bound of {spell_steps(bound)}",
-                "raise bound= to the longest run you plan",
+                message(
+                    "{schedule} takes {length}, more than its bound of {bound}",
+                    schedule=quote_schedule(self),
+                    length=spell_steps(length),
+                    bound=spell_steps(bound),
+                ),
+                message("raise bound= to the longest run you plan"),
             )
         return lambda steps: self.at(steps, _left(steps, length, max(bound, length)))
 

@@ -20,6 +20,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar, final, overload
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.registry import Registry, home_of
 from calando.schedules.checks import signature_text
 
@@ -92,9 +93,9 @@ def register(
 
     Args:
         make: the constructor. A list shows its docstring's first sentence and its paragraph "Formula: ...".
-        name: what a text calls it; without it the function's own name.
-        family: title of one of `FAMILIES`.
-        example: a text that calls it, for pictures and `calando.testing`; without it a call without arguments.
+        name: its name in a text; without it, the function's own name.
+        family: title of one of the families of `calando schedules`.
+        example: a text that calls it, for pictures and `calando.testing`; without it, a call without arguments.
 
     Raises:
         UsageError: a name that is taken or that no text can call; no such family; a constructor that takes *args or
@@ -112,15 +113,24 @@ def register(
 
     def add(make: Make) -> Make:
         if not callable(make):
-            raise UsageError(f"a schedule is registered by a function that makes one, got {quote(make)}")
+            raise UsageError(
+                message("a schedule is registered by a function that makes one, got {make}", make=quote(make))
+            )
         titles = [known.title for known in FAMILIES]
         if family not in titles:
-            raise UsageError(f"family must be one of {', '.join(titles)}, got {quote(family)}")
+            raise UsageError(
+                message("family must be one of {titles}, got {family}", titles=", ".join(titles), family=quote(family))
+            )
         called = name or getattr(make, "__name__", "")
         open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         # not for ours: asking for sixty signatures takes a millisecond of every start
         if family == OWN and any(item.kind in open_ended for item in inspect.signature(make).parameters.values()):
-            raise UsageError(f"{called} takes *args or **kwargs, which no text can check; give each argument a name")
+            raise UsageError(
+                message(
+                    "{called} takes *args or **kwargs, which no text can check; give each argument a name",
+                    called=called,
+                )
+            )
         SCHEDULES.add(called, make, home=home_of(make))
         _FACTS[called] = family, example or f"{called}()"
         return make
@@ -140,14 +150,14 @@ def example_of(name: str) -> str:
 @final
 @dataclass(frozen=True)
 class Description:
-    """A schedule as a list shows it.
+    """What a list of schedules shows of one.
 
     Args:
-        name: what a text calls it.
+        name: its name in a text.
         family: title of the family it belongs to.
         signature: the call with its arguments and defaults.
-        summary: one line.
-        formula: the value at update t, or the algebra it stands for; "" where its docstring has none.
+        summary: the first sentence of its docstring.
+        formula: the value at update t, or the schedules it is made of; "" where its docstring has none.
     """
 
     name: str
@@ -161,14 +171,14 @@ def describe() -> list[Description]:
     """Every schedule that has a name, family by family; those of installed packages too.
 
     Raises:
-        UsageError: this Python was started without docstrings, which hold all of it.
+        UsageError: Python runs without docstrings (-OO), from which the descriptions are read.
 
     >>> entry = next(entry for entry in describe() if entry.name == "linear")
     >>> entry.signature, entry.formula
     ('linear(start, end, *, over=None)', 'start + (end - start) * p')
     """
     if sys.flags.optimize > 1:
-        raise UsageError("schedules are described in docstrings: unset PYTHONOPTIMIZE, or leave out -OO")
+        raise UsageError(message("schedules are described in docstrings: unset PYTHONOPTIMIZE, or leave out -OO"))
     problems = SCHEDULES.load_installed()
     known = [
         _describe(family.title, name, make)
@@ -212,8 +222,11 @@ class Seen:
         base = float(self.group["initial_lr"] if of is None else of)
         if base == 0:
             raise UsageError(
-                f"group {self.group.get('name', self.index)} has base rate 0, of which nothing but 0 is a multiple; "
-                "build the scheduler on an optimizer whose rate is above 0"
+                message(
+                    "group {group} has base rate 0, of which nothing but 0 is a multiple; build the scheduler on "
+                    "an optimizer whose rate is above 0",
+                    group=self.group.get("name", self.index),
+                )
             )
         return float(f"{float(value) / base:.15g}")
 
@@ -222,7 +235,11 @@ class Seen:
         steps: int = getattr(self.scheduler, name)
         if steps < 1:
             kind = type(self.scheduler).__name__
-            raise UsageError(f"{kind} has {name} {steps}, and torch's rates need 1 or more")
+            raise UsageError(
+                message(
+                    "{kind} has {name} {steps}, and torch's rates need 1 or more", kind=kind, name=name, steps=steps
+                )
+            )
         return steps
 
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
-from typing import final
 
 import numpy as np
 
@@ -17,11 +16,12 @@ from calando.language import message as said
 from calando.schedules.checks import spell_number
 from calando.schedules.compose import Constant
 from calando.schedules.curve import Curve
+from calando.schedules.finding import Finding
 from calando.schedules.primitive import Primitive
-from calando.schedules.schedule import Array, Extent, Level, Schedule, quote_schedule
+from calando.schedules.schedule import Array, Extent, Schedule, quote_schedule
 from calando.schedules.span import Horizon, Span, spell_steps
 
-__all__ = ["MOMENTA", "RULES", "Finding", "changed", "in_order", "negative", "nodes", "not_finite", "spans"]
+__all__ = ["MOMENTA", "RULES", "changed", "in_order", "negative", "nodes", "not_finite", "spans"]
 
 MOMENTA = ("momentum", "beta1")
 
@@ -41,35 +41,6 @@ def rule(*of: str) -> Callable[[Rule], Rule]:
         return found
 
     return add
-
-
-@final
-@dataclass(frozen=True)
-class Finding:
-    """Something suspicious.
-
-    Args:
-        name: what kind; see `calando.schedules.linting`.
-        level: "error" (training would break), "warning" (likely a mistake), "info".
-        step: the update it is about.
-        message: what is the matter, one line.
-        remedy: what to do, one line.
-        group: the parameter group it is about, where it is not about all.
-
-    >>> print(Finding("negative", "error", 51, "the multiplier is -0.02", "raise end to 0 or more", group="head"))
-    error: negative in group 'head' at step 51: the multiplier is -0.02; raise end to 0 or more
-    """
-
-    name: str
-    level: Level
-    step: int
-    message: str
-    remedy: str
-    group: str | None = None
-
-    def __str__(self) -> str:
-        place = "" if self.group is None else f" in group {self.group!r}"
-        return f"{self.level}: {self.name}{place} at step {self.step}: {self.message}; {self.remedy}"
 
 
 def in_order(findings: Sequence[Finding]) -> list[Finding]:

@@ -40,10 +40,10 @@ import numpy as np
 from calando.errors import UsageError
 from calando.language import message as said
 from calando.schedules.curve import Curve
+from calando.schedules.finding import Finding
 from calando.schedules.lint_rules import (
     MOMENTA,
     RULES,
-    Finding,
     changed,
     in_order,
     negative,

@@ -21,6 +21,7 @@ from typing import final
 
 import numpy as np
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import Seen, counterpart, register
@@ -61,7 +62,7 @@ def linear(start: float, end: float, *, over: SpanLike | None = None) -> Schedul
     Args:
         start: value of the first update.
         end: value reached after `over`, and held.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -117,7 +118,7 @@ def cosine(start: float, end: float, *, power: float = 1, over: SpanLike | None 
         start: value of the first update.
         end: value reached after `over`, and held: it does not climb again, as torch's does past T_max.
         power: above 0; more than 1 falls faster at first: optax's exponent.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -158,7 +159,7 @@ def exponential(start: float, end: float, *, over: SpanLike | None = None) -> Sc
     Args:
         start: value of the first update, above 0.
         end: value reached after `over`, above 0, and held.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range; an exponential cannot reach 0.
@@ -195,7 +196,7 @@ def polynomial(start: float, end: float, *, power: float = 2, over: SpanLike | N
         start: value of the first update.
         end: value reached after `over`, and held.
         power: above 0; 1 is linear, more falls faster at first.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -233,7 +234,7 @@ def one_minus_sqrt(start: float, end: float, *, over: SpanLike | None = None) ->
     Args:
         start: value of the first update.
         end: value reached after `over`, and held.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -265,7 +266,7 @@ def one_minus_square(start: float, end: float, *, over: SpanLike | None = None) 
     Args:
         start: value of the first update.
         end: value reached after `over`, and held.
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -287,7 +288,7 @@ class Rex(Shape):
     def __post_init__(self) -> None:
         beta = checked_number("beta", self.beta)
         if not 0 <= beta < 1:
-            raise BadArgument("beta", "must be from 0 to below 1", self.beta)
+            raise BadArgument("beta", message("must be from 0 to below 1"), self.beta)
         object.__setattr__(self, "beta", beta)
 
     def between(self, start: float, end: float, at: Progress) -> Array:
@@ -305,8 +306,8 @@ def rex(start: float, end: float, *, beta: float = 0.5, over: SpanLike | None = 
     Args:
         start: value of the first update.
         end: value reached after `over`, and held.
-        beta: from 0, a straight line, to below 1, a late and steep fall.
-        over: how long; without it, all that is left.
+        beta: in [0, 1); 0 is a straight line, and the greater it is, the later and steeper the fall.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -344,14 +345,14 @@ def tanh(start: float, end: float, *, lower: float = -6, upper: float = 3, over:
 
     Formula: end + (start - end) * (1 - tanh(lower + (upper - lower) * p)) / 2
 
-    It comes close to start and end and does not quite meet them: with the defaults to 6e-6 and 0.0025 of the way.
+    It comes close to start and end without reaching them: with the defaults, to within 6e-6 and 0.0025 of the way.
 
     Args:
         start: value far to the left of the curve.
-        end: value far to its right.
+        end: value far to the right of the curve.
         lower: where on the tangent the first update is.
-        upper: where on it the end is, above `lower`.
-        over: how long; without it, all that is left.
+        upper: where on the tangent the end is, above `lower`.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range.

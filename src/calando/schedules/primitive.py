@@ -41,13 +41,13 @@ MOST_PLACES = 1000
 class Primitive(Schedule):
     """A schedule that is not made of others.
 
-    Attributes:
-        over: how long it is, or None.
-        extent_without_over: how it takes up steps where `over` is None.
+    Args:
+        over: length, or None.
     """
 
     over: Span | None = field(default=None, kw_only=True)
     extent_without_over: ClassVar[Extent]
+    """How it takes up steps where `over` is None."""
 
     @property
     def extent(self) -> Extent:
@@ -74,11 +74,11 @@ class Primitive(Schedule):
         return BoundPrimitive(self.formula(horizon, length), length, self.missed(horizon, length))
 
     def formula(self, horizon: Horizon, length: float) -> Formula:
-        """The values at steps from 0 to `length`, shape (n,) each; a primitive has this, or its own `place`."""
+        """The values at steps from 0 to `length`, shape (n,) each; a primitive implements this, or `place`."""
         raise NotImplementedError(f"{type(self).__name__} needs formula(), or place()")
 
     def missed(self, horizon: Horizon, length: float) -> tuple[float, ...]:
-        """Its places, in steps, that `length` steps do not reach."""
+        """Its places beyond `length`, in steps."""
         return ()
 
     def room_taken(self, horizon: Horizon, room: float) -> float:
@@ -144,8 +144,8 @@ def as_part(value: object, *, name: str = "part") -> Schedule:
     """
     schedule = as_schedule(value)
     if schedule is None:
-        hint = f"; write {value}()" if isinstance(value, str) and value.isidentifier() else ""
-        raise BadArgument(name, "must be a schedule such as cosine(1, 0), or a number", value, hint=hint)
+        hint = message("; write {value}()", value=value) if isinstance(value, str) and value.isidentifier() else ""
+        raise BadArgument(name, message("must be a schedule such as cosine(1, 0), or a number"), value, hint=hint)
     return schedule
 
 
@@ -156,10 +156,10 @@ def checked_spans(at: Iterable[SpanLike]) -> tuple[Span, ...]:
         BadArgument: no list of spans, an empty one, or one that is too long.
     """
     if isinstance(at, str | Span | Mapping) or not isinstance(at, Iterable):
-        raise BadArgument("at", "must be a list of spans such as ['50%', '75%']", at)
+        raise BadArgument("at", message("must be a list of spans such as ['50%', '75%']"), at)
     spans = tuple(Span.parse(span, name="at") for span in at)
     if not 1 <= len(spans) <= MOST_PLACES:
-        raise BadArgument("at", f"must hold 1 to {MOST_PLACES} spans", len(spans))
+        raise BadArgument("at", message("must hold 1 to {most_places} spans", most_places=MOST_PLACES), len(spans))
     return spans
 
 
@@ -173,7 +173,13 @@ def increasing(at: tuple[Span, ...], horizon: Horizon) -> tuple[float, ...]:
     for (earlier, later), (before, after) in zip(pairwise(at), pairwise(places), strict=True):
         if after <= before:
             raise UsageError(
-                f"milestones must increase: '{earlier}' ({spell_steps(before)}) is not before "
-                f"'{later}' ({spell_steps(after)}) in at={spell(at)}"
+                message(
+                    "milestones must increase: '{earlier}' ({before}) is not before '{later}' ({after}) in at={at}",
+                    earlier=earlier,
+                    before=spell_steps(before),
+                    later=later,
+                    after=spell_steps(after),
+                    at=spell(at),
+                )
             )
     return places

@@ -19,6 +19,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_number
 from calando.schedules.primitive import Primitive
 from calando.schedules.schedule import Array, Bound, Extent, Form, Level
@@ -94,8 +95,10 @@ class Ramp(Primitive):
         for name in ("start", "end"):
             value = checked_number(name, getattr(self, name))
             if self.shape.needs_positive and value <= 0:
-                problem = f"must be above 0 for {self.shape.name}"
-                raise BadArgument(name, problem, getattr(self, name), hint="; use a small number such as 0.001")
+                problem = message("must be above 0 for {name}", name=self.shape.name)
+                raise BadArgument(
+                    name, problem, getattr(self, name), hint=message("; use a small number such as 0.001")
+                )
             object.__setattr__(self, name, value)
 
     def suspicion(self, argument: str, steps: float, horizon: Horizon) -> Level | None:

@@ -63,10 +63,10 @@ def repeat(
     Args:
         part: what is repeated.
         every: length of the first cycle; without it, the part's own length, or, where it has none, an equal share
-            of the room for each of `limit` cycles.
-        stretch: each cycle is this times as long as the one before, above 0.
-        decay: each cycle's values are multiplied by this once more than the one before, above 0.
-        limit: how many cycles; then the last value holds. Without it, as many as there are steps for.
+            of the steps that are left for each of `limit` cycles.
+        stretch: length of each cycle as a multiple of the one before, above 0.
+        decay: values of each cycle as a multiple of those of the one before, above 0.
+        limit: number of cycles, after which the last value holds; without it, they go on to the end.
 
     Raises:
         UsageError: an argument out of range; neither a length nor a limit; cycles of different lengths within such
@@ -107,13 +107,19 @@ class Repeat(Schedule):
             object.__setattr__(self, "limit", checked_count("limit", self.limit, most=LONGEST_HORIZON))
         if self.every is None and self.part.extent is not Extent.FIXED and self.limit is None:
             raise UsageError(
-                f"repeat needs every= or limit=: {quote_schedule(self.part)} does not say how long it is; "
-                "write every='10%' or, to share the room evenly, limit=4"
+                message(
+                    "repeat needs every= or limit=: {part} does not say how long it is; write every='10%' or, to "
+                    "share the room evenly, limit=4",
+                    part=quote_schedule(self.part),
+                )
             )
         if self.stretch != 1 and _stretches(self.part):
             raise UsageError(
-                f"{quote_schedule(self.part)} has cycles of different lengths and cannot stand in such cycles again; "
-                "leave out one stretch="
+                message(
+                    "{part} has cycles of different lengths and cannot stand in such cycles again; leave out one "
+                    "stretch=",
+                    part=quote_schedule(self.part),
+                )
             )
         check_limits(self)
 
@@ -148,8 +154,13 @@ class Repeat(Schedule):
             starts.append(self._start(first, len(starts)))
             if len(starts) > MOST_LENGTHS:
                 raise DoesNotFit(
-                    f"{quote_schedule(self)} has more than {MOST_LENGTHS} cycles in {spell_steps(room)}, no two alike",
-                    "give it a limit= or a greater stretch=",
+                    message(
+                        "{schedule} has more than {most_lengths} cycles in {room}, no two alike",
+                        schedule=quote_schedule(self),
+                        most_lengths=MOST_LENGTHS,
+                        room=spell_steps(room),
+                    ),
+                    message("give it a limit= or a greater stretch="),
                 )
         lengths = [first * self.stretch**cycle for cycle in range(len(starts))]
         cycles = tuple(self._cycle(horizon, length) for length in lengths)

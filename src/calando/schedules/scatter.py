@@ -19,6 +19,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_choice, checked_count, checked_number
 from calando.schedules.compose import Constant
 from calando.schedules.known_schedules import register
@@ -50,7 +51,7 @@ def noise(
         seed: a whole number from 0; the same seed gives the same values everywhere.
         every: how long each value is held.
         kind: "uniform" or "normal".
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -82,7 +83,7 @@ class Noise(Primitive):
         object.__setattr__(self, "width", checked_number("width", self.width, above=0))
         checked_choice("kind", self.kind, KINDS)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**53:
-            raise BadArgument("seed", f"must be a whole number from 0 to {2**53 - 1}", self.seed)
+            raise BadArgument("seed", message("must be a whole number from 0 to {most}", most=2**53 - 1), self.seed)
 
     def calm(self) -> Schedule:
         return Constant(1, over=self.over)
@@ -126,13 +127,13 @@ def chebyshev(*, nodes: int = 8, every: SpanLike = 1, low: float = 0.05, over: S
 
     Formula: 2 / (1 + low - (1 - low) * cos(pi * (order[i] + 0.5) / nodes)), i = floor(t / every) mod nodes
 
-    Multiplies the greatest rate that would be stable by itself: values go from 1 up to almost 1 / low.
+    The base rate is the greatest constant rate that is stable: values go from 1 to almost 1 / low.
 
     Args:
-        nodes: how many values there are, a power of two.
+        nodes: number of values, a power of two.
         every: how long each value is held.
         low: the least curvature as a share of the greatest, above 0 and below 1.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -163,11 +164,16 @@ class Chebyshev(Primitive):
         nodes = checked_count("nodes", self.nodes, most=MOST_NODES)
         if nodes & (nodes - 1):
             nearest = 1 << (nodes - 1).bit_length()
-            raise BadArgument("nodes", "must be a power of two", self.nodes, hint=f"; use {nearest // 2} or {nearest}")
+            raise BadArgument(
+                "nodes",
+                message("must be a power of two"),
+                self.nodes,
+                hint=message("; use {less} or {more}", less=nearest // 2, more=nearest),
+            )
         object.__setattr__(self, "nodes", nodes)
         low = checked_number("low", self.low, above=0)
         if low >= 1:
-            raise BadArgument("low", "must be above 0 and below 1", self.low)
+            raise BadArgument("low", message("must be above 0 and below 1"), self.low)
         object.__setattr__(self, "low", low)
 
     def calm(self) -> Schedule:

@@ -65,7 +65,7 @@ SEAM = 1e-6
 
 
 class Extent(enum.Enum):
-    """How a schedule takes up steps; see the top of this file."""
+    """How a schedule takes up steps: FIXED has its own length, STRETCHED fills what is left, ENDLESS never ends."""
 
     FIXED = "fixed"
     STRETCHED = "stretched"
@@ -73,10 +73,9 @@ class Extent(enum.Enum):
 
 
 class Bound(ABC):
-    """A schedule whose lengths are in steps: a pure function of the steps since its own start.
+    """A schedule whose lengths are in steps: a pure function of the steps since its own start."""
 
-    Nobody compares or prints one, and its dataclass makes neither: forty such methods are a tenth of a start.
-    """
+    # its dataclasses make neither eq nor repr, which nobody uses: forty such methods are a tenth of a start
 
     @abstractmethod
     def __call__(self, steps: Array) -> Array:
@@ -87,7 +86,7 @@ class Bound(ABC):
         return ()
 
     def unreached(self) -> tuple[float, ...]:
-        """What this part is over too soon for (a milestone, the end of a cycle), in steps since it began."""
+        """Places beyond the end of this part (a milestone, the end of a cycle), in steps since it began."""
         return ()
 
 
@@ -110,11 +109,11 @@ class Schedule(Shown, ABC):
     __array_ufunc__ = None
 
     called: ClassVar[str]
-    """What the text calls: the name of the constructor."""
+    """The constructor's name, as the text writes it."""
     by_place: ClassVar[int] = 0
-    """How many of its fields the text gives without their names."""
+    """How many of its fields the text gives by position."""
     comes_again: ClassVar[bool] = False
-    """Its values come again and again, so its own falls may be as short as they like: asked by `lint`."""
+    """Whether its values recur, so that `lint` accepts falls of any length."""
 
     @property
     @abstractmethod
@@ -132,7 +131,7 @@ class Schedule(Shown, ABC):
 
     @abstractmethod
     def length(self, horizon: Horizon) -> float:
-        """The steps that a FIXED schedule takes; asked of no other."""
+        """The steps that a FIXED schedule takes; only such a schedule is asked."""
 
     @abstractmethod
     def place(self, horizon: Horizon, room: float) -> Bound:
@@ -220,15 +219,15 @@ class Schedule(Shown, ABC):
         return ()
 
     def calm(self) -> Schedule:
-        """This schedule without its scatter, where what it does at a single step means nothing."""
+        """This schedule without random scatter, for rules that compare single steps."""
         return self
 
     def with_floor_raised(self, by: float) -> Schedule | None:
-        """This schedule with its floor above 0 raised; None where it has no such floor, or cannot have it there."""
+        """This schedule with its floor raised by `by`; None where it has no floor above 0, or cannot have that one."""
         return None
 
     def suspicion(self, argument: str, steps: float, horizon: Horizon) -> Level | None:
-        """How likely it is that `argument`, of this many steps and less than an epoch, was meant in epochs."""
+        """How likely `argument`, given in steps and shorter than an epoch, was meant in epochs; None: not at all."""
         return "warning" if argument in ("at", "over") else None
 
     def __rshift__(self, other: Schedule | float) -> Then:
@@ -364,10 +363,19 @@ def check_limits(schedule: Schedule) -> None:
         depth, parts = depth + 1, parts + len(level)
         if depth > DEEPEST_NESTING or parts > MOST_PARTS:
             raise UsageError(
-                f"a schedule may be nested {DEEPEST_NESTING} deep and have {MOST_PARTS} parts; this one has more; "
-                "write it with fewer parts"
+                message(
+                    "a schedule may be nested {deepest_nesting} deep and have {most_parts} parts; this one has "
+                    "more; write it with fewer parts",
+                    deepest_nesting=DEEPEST_NESTING,
+                    most_parts=MOST_PARTS,
+                )
             )
     if (length := len(str(schedule))) > LONGEST_TEXT:
         raise UsageError(
-            f"a schedule's text may have {LONGEST_TEXT} characters; this one has {length}; write it with fewer parts"
+            message(
+                "a schedule's text may have {longest_text} characters; this one has {length}; write it with "
+                "fewer parts",
+                longest_text=LONGEST_TEXT,
+                length=length,
+            )
         )

@@ -26,7 +26,8 @@ LONGEST_HORIZON = 10**9
 
 _SPAN = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)\s*(%|epochs?|steps?)\s*")
 _LONGEST_TEXT = 100
-_FORMS = "must be a length such as '5%', '2 epochs', '500 steps', or a whole number of steps"
+_LENGTH = message("the length of a span")
+_FORMS = message("must be a length such as '5%', '2 epochs', '500 steps', or a whole number of steps")
 
 
 @final
@@ -45,9 +46,9 @@ class Span:
     unit: Unit
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", checked_number("the length of a span", self.value, above=0))
+        object.__setattr__(self, "value", checked_number(_LENGTH, self.value, above=0))
         if self.unit not in ("%", "epochs", "steps"):
-            raise BadArgument("the unit of a span", "must be '%', 'epochs' or 'steps'", self.unit)
+            raise BadArgument(message("the unit of a span"), message("must be '%', 'epochs' or 'steps'"), self.unit)
 
     @classmethod
     def parse(cls, text: Span | str | int, *, name: str = "span") -> Self:
@@ -132,14 +133,14 @@ def span_or_none(name: str, value: SpanLike | None) -> Span | None:
 @final
 @dataclass(frozen=True)
 class Horizon:
-    """How long a run is planned for: what a span is measured against.
+    """The planned length of a run, against which spans are measured.
 
     Args:
         total_steps: optimizer updates, 1 to a billion.
         steps_per_epoch: updates in one pass over the training set; needed by spans in epochs only.
 
     Raises:
-        UsageError: a count that is not a whole number in its range.
+        UsageError: a count is not a whole number in its range.
 
     >>> Horizon(1000, steps_per_epoch=391).steps(Span.parse("2 epochs"))
     782.0

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.compose import Constant, Plus, SideBySide, Then, Times
 from calando.schedules.primitive import Primitive
 from calando.schedules.schedule import DoesNotFit, Extent, Form, Schedule, quote_schedule
@@ -101,15 +102,21 @@ def lengthened(schedule: Schedule, *, step: int, before: Horizon, after: Horizon
     by = None if ending is None else _rest(ending, step)
     if by is None:
         raise UsageError(
-            f"{quote_schedule(schedule)} cannot be given another length; name what follows as well, as in "
-            "'; schedule cosine(1, 0)'"
+            message(
+                "{schedule} cannot be given another length; name what follows as well, as in '; schedule cosine(1, 0)'",
+                schedule=quote_schedule(schedule),
+            )
         )
     try:
         return _joined(schedule, by, step=step, before=before, after=after)
     except DoesNotFit as error:
         raise UsageError(
-            f"{quote_schedule(schedule)} is longer than {after.total_steps} updates; name what follows as well, as in "
-            "'; schedule cosine(1, 0)'"
+            message(
+                "{schedule} is longer than {total_steps} updates; name what follows as well, as in '; "
+                "schedule cosine(1, 0)'",
+                schedule=quote_schedule(schedule),
+                total_steps=after.total_steps,
+            )
         ) from error
 
 
@@ -138,7 +145,11 @@ def _joined(schedule: Schedule, by: Schedule, *, step: int, before: Horizon, aft
         except UsageError as error:
             wrong = wrong or error
     raise wrong or UsageError(
-        f"{quote_schedule(schedule)} cannot be cut at update {step} exactly; train a run of its own"
+        message(
+            "{schedule} cannot be cut at update {step} exactly; train a run of its own",
+            schedule=quote_schedule(schedule),
+            step=step,
+        )
     )
 
 

@@ -16,6 +16,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_choice, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import Seen, counterpart, product, register
@@ -38,8 +39,8 @@ def step(*, every: SpanLike, factor: float, over: SpanLike | None = None) -> Sch
 
     Args:
         every: the interval, counted from where this schedule begins.
-        factor: above 0.
-        over: how long; without it, as long as there are steps left.
+        factor: what the value is multiplied by each time, above 0.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -99,8 +100,8 @@ def multistep(*, at: Iterable[SpanLike], factor: float, over: SpanLike | None = 
 
     Args:
         at: the milestones, increasing, counted from where this schedule begins.
-        factor: above 0.
-        over: how long; without it, as long as there are steps left.
+        factor: what the value is multiplied by each time, above 0.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range; when bound, milestones that do not increase.
@@ -158,7 +159,7 @@ def piecewise(*, values: Iterable[float], at: Iterable[SpanLike], over: SpanLike
     Args:
         values: one more than places; the first holds from step 0.
         at: the places, increasing, counted from where this schedule begins.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range, or not one value more than places; when bound, places that do not
@@ -188,7 +189,7 @@ def knots(
         values: one more than places; the first stands at step 0.
         at: the places of the others, increasing, counted from where this schedule begins.
         shape: "linear" or "cosine".
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range, or not one value more than places; when bound, places that do not
@@ -205,7 +206,7 @@ def knots(
 
 def _values(values: Iterable[float]) -> tuple[float, ...]:
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
-        raise BadArgument("values", "must be a list of numbers such as [1, 0.1]", values)
+        raise BadArgument("values", message("must be a list of numbers such as [1, 0.1]"), values)
     return tuple(checked_number("values", value) for value in values)
 
 
@@ -219,8 +220,8 @@ class Placed(Primitive):
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.at) + 1:
-            problem = f"must be one more than the {len(self.at)} places in at="
-            raise BadArgument("values", problem, self.values, hint="; the first stands at step 0")
+            problem = message("must be one more than the {count} places in at=", count=len(self.at))
+            raise BadArgument("values", problem, self.values, hint=message("; the first stands at step 0"))
 
 
 @final

@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from itertools import pairwise
 from typing import final
 
-from calando.errors import ScheduleTextError, UsageError
+from calando.errors import ScheduleTextError, UsageError, said_by
 from calando.language import message
 from calando.registry import own_mistake, why_elsewhere
 from calando.schedules.by_name import text_of_name
@@ -48,14 +48,14 @@ def parse(text: str, *, offset: int = 0, whole: str | None = None) -> Schedule:
     """Read a schedule from the text that builds it, or from its name.
 
     Args:
-        text: such as "linear(0, 1, over='5%') >> cosine(1, 0)"; or a name alone, such as "cosine", "one-cycle" or
-            "warmup_cosine": that of a schedule, or of a preset that is SGD with a schedule and nothing more.
-        offset: where `text` begins in `whole`, so that errors point into the longer text.
-        whole: the text that `text` is a piece of.
+        text: such as "linear(0, 1, over='5%') >> cosine(1, 0)". Or a name alone, such as "cosine", "one-cycle" or
+            "warmup_cosine": that of a schedule, or of a preset that is just SGD with a schedule.
+        offset: position of `text` in `whole`, so that errors point into the longer text.
+        whole: the text that `text` is a part of.
 
     Raises:
-        ScheduleTextError: it does not parse, names no schedule, has wrong arguments, or is too large
-            (100,000 characters, 1000 parts, nested 50 deep); it is a whole strategy: the error shows its schedule.
+        ScheduleTextError: the text does not parse, names no schedule, has wrong arguments, or is too large (100,000
+            characters, 1000 parts, nested 50 deep). Or it is a whole strategy; the error then shows its schedule.
 
     >>> parse("linear(0, 1, over='5%') >> cosine(1, 0)")
     linear(0, 1, over='5%') >> cosine(1, 0)
@@ -167,22 +167,22 @@ class _Expressions:
             culprits = [start for start, part in zip(starts, parts, strict=True) if part.extent is not Extent.FIXED]
             if join is not Then or not culprits:
                 culprits = starts[:1]
-            raise reader.error(str(error), culprits[1] if len(culprits) > 1 else culprits[0]) from None
+            raise reader.error(said_by(error), culprits[1] if len(culprits) > 1 else culprits[0]) from None
 
     def _operand(self, reader: Reader) -> Schedule:
         self._parts += 1
         if self._parts > MOST_PARTS:
-            raise reader.error(f"more than {MOST_PARTS} parts")
+            raise reader.error(message("more than {most_parts} parts", most_parts=MOST_PARTS))
         if reader.at("("):
             with reader.nested():
                 inside = self.read(reader)
                 if reader.at(","):
-                    raise reader.error("a list of schedules goes in square brackets")
+                    raise reader.error(message("a list of schedules goes in square brackets"))
                 return inside
         if reader.token.kind == "number":
             return Constant(reader.number())
         if reader.token.kind != "name":
-            raise reader.expected("a schedule such as cosine(1, 0)")
+            raise reader.expected(message("a schedule such as cosine(1, 0)"))
         return _build(reader.call())
 
 
@@ -192,8 +192,12 @@ def _build(call: Call) -> Schedule:
         # all the names would bury the place that is pointed at, where one of them is near
         names = SCHEDULES.names()
         guess = did_you_mean(call.name, names)
-        known = "`calando schedules` lists all" if guess else f"choices: {', '.join(names)}"
-        raise call.error(f"unknown schedule {quote(call.name)}{guess or ';'} {known}")
+        known = (
+            message("`calando schedules` lists all") if guess else message("choices: {names}", names=", ".join(names))
+        )
+        raise call.error(
+            message("unknown schedule {name}{guess} {known}", name=quote(call.name), guess=guess or ";", known=known)
+        )
     try:
         made = call.apply(make)
     except UsageError:
@@ -203,7 +207,13 @@ def _build(call: Call) -> Schedule:
             raise
         raise call.error(own_mistake(call.name, error)) from error
     if not isinstance(made, Schedule):
-        raise call.error(f"{call.name} must return a schedule such as cosine(1, 0), and it returned {quote(made)}")
+        raise call.error(
+            message(
+                "{name} must return a schedule such as cosine(1, 0), and it returned {made}",
+                name=call.name,
+                made=quote(made),
+            )
+        )
     return made
 
 
@@ -218,7 +228,13 @@ def split_pipe(text: str) -> list[tuple[str, int]]:
     """
     if len(text) > LONGEST_TEXT:
         raise ScheduleTextError(
-            f"the text has {len(text)} characters; at most {LONGEST_TEXT} are read", text, LONGEST_TEXT
+            message(
+                "the text has {count} characters; at most {longest_text} are read",
+                count=len(text),
+                longest_text=LONGEST_TEXT,
+            ),
+            text,
+            LONGEST_TEXT,
         )
     cuts, open_brackets, quote_start = [-1], list[int](), -1
     for index, character in enumerate(text):
@@ -233,13 +249,15 @@ def split_pipe(text: str) -> list[tuple[str, int]]:
         elif character == "|" and not open_brackets:
             cuts.append(index)
     if quote_start >= 0:
-        raise ScheduleTextError("this quote is never closed", text, quote_start)
+        raise ScheduleTextError(message("this quote is never closed"), text, quote_start)
     if open_brackets:
-        raise ScheduleTextError(f"this {quote(text[open_brackets[-1]])} is never closed", text, open_brackets[-1])
+        raise ScheduleTextError(
+            message("this {text} is never closed", text=quote(text[open_brackets[-1]])), text, open_brackets[-1]
+        )
     segments = []
     for before, after in pairwise([*cuts, len(text)]):
         segment = text[before + 1 : after]
         if not segment.strip():
-            raise ScheduleTextError("expected a method or a schedule", text, before + 1)
+            raise ScheduleTextError(message("expected a method or a schedule"), text, before + 1)
         segments.append((segment.strip(), before + 1 + len(segment) - len(segment.lstrip())))
     return segments

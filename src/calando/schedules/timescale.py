@@ -34,7 +34,7 @@ def exponential_decay(*, factor: float, every: SpanLike = 1) -> Schedule:
 
     Formula: factor ** (t / every)
 
-    In stairs, at once at the end of each interval, it is `step(every=..., factor=...)`.
+    `step(every=..., factor=...)` multiplies at once, at the end of each interval.
 
     Args:
         factor: what each interval multiplies by, above 0.
@@ -60,7 +60,7 @@ def natural_exponential(*, timescale: SpanLike, over: SpanLike | None = None) ->
 
     Args:
         timescale: steps after which the value is 1 / e.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -81,7 +81,7 @@ def inverse_time(*, timescale: SpanLike, over: SpanLike | None = None) -> Schedu
 
     Args:
         timescale: steps after which the value is 1/2: Keras' decay_steps / decay_rate.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -102,7 +102,7 @@ def inverse_sqrt(*, timescale: SpanLike, over: SpanLike | None = None) -> Schedu
 
     Args:
         timescale: steps after which the value is 1 / sqrt(2); after a warmup of w steps, w.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -125,7 +125,7 @@ def power_decay(*, exponent: float, timescale: SpanLike = 1, over: SpanLike | No
     Args:
         exponent: a; below 0 the value grows.
         timescale: steps after which the value is 2 ** -a; with 1 the value of step t is (t + 1) ** -a.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.

@@ -43,7 +43,7 @@ def warp(part: Schedule | float, *, power: float) -> Schedule:
 
     Args:
         part: what is warped.
-        power: of the progress, above 0.
+        power: exponent of the progress, above 0.
 
     Raises:
         UsageError: an argument out of range.
@@ -109,12 +109,12 @@ def cut(part: Schedule | float, *, over: SpanLike | None = None, skip: SpanLike 
     Formula: part at step skip + t, for t < over
 
     Args:
-        part: what is cut; it must say how long it is, or go on for ever.
-        over: how much of it is kept; without it, all that is left of it.
-        skip: how much is left off at its beginning.
+        part: what is cut; it must have a length, or be endless.
+        over: how much of it is kept; without it, all that follows `skip`.
+        skip: how much of its beginning is left out.
 
     Raises:
-        UsageError: an argument out of range; neither `over` nor `skip`; a part that stretches to what it is given;
+        UsageError: an argument out of range; neither `over` nor `skip`; a part that stretches over what is left;
             when bound, more skipped than there is.
 
     Source: a scheduler that torch's SequentialLR leaves at a milestone before its end; the cosine of timm and
@@ -203,9 +203,9 @@ class Clip(Transformed):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, checked_number(name, value))
         if self.low is None and self.high is None:
-            raise UsageError("clip needs low= or high=, or both")
+            raise UsageError(message("clip needs low= or high=, or both"))
         if self.low is not None and self.high is not None and self.low > self.high:
-            raise BadArgument("low", f"must be at most high={spell_number(self.high)}", self.low)
+            raise BadArgument("low", message("must be at most high={high}", high=spell_number(self.high)), self.low)
         check_limits(self)
 
     def with_floor_raised(self, by: float) -> Schedule | None:
@@ -229,11 +229,14 @@ class Cut(Transformed):
 
     def __post_init__(self) -> None:
         if self.over is None and self.skip is None:
-            raise UsageError("cut needs over= or skip=, or both")
+            raise UsageError(message("cut needs over= or skip=, or both"))
         if self.part.extent is Extent.STRETCHED:
             raise UsageError(
-                f"cut needs a part that says how long it is, and {quote_schedule(self.part)} takes what it is given; "
-                "give it a length of its own"
+                message(
+                    "cut needs a part that says how long it is, and {part} takes what it is given; give it a "
+                    "length of its own",
+                    part=quote_schedule(self.part),
+                )
             )
         check_limits(self)
 
@@ -246,7 +249,9 @@ class Cut(Transformed):
             return horizon.steps(self.over)
         left = self.part.length(horizon) - self._skipped(horizon)
         if left <= SEAM:
-            raise DoesNotFit(f"{quote_schedule(self)} skips all of its part", "skip less")
+            raise DoesNotFit(
+                message("{schedule} skips all of its part", schedule=quote_schedule(self)), message("skip less")
+            )
         return left
 
     def place(self, horizon: Horizon, room: float) -> Bound:

@@ -9,6 +9,7 @@ from typing import final
 
 import numpy as np
 
+from calando.language import message
 from calando.schedules.checks import BadArgument, checked_choice, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import register
@@ -44,7 +45,7 @@ def warmup(over: SpanLike, *, start: float = 0, shape: str = "linear") -> Schedu
     Args:
         over: how long it is; the first update after it has the full rate.
         start: value of the first update.
-        shape: of the rise.
+        shape: shape of the rise.
 
     Raises:
         UsageError: an argument out of range; an unknown shape.
@@ -68,7 +69,7 @@ def untuned_linear_warmup(*, beta2: float = 0.999) -> Schedule:
     Formula: min((t + 1) / w, 1), w = floor(2 / (1 - beta2))
 
     Args:
-        beta2: Adam's, from 0 to 0.999999.
+        beta2: Adam's beta2, from 0 to 0.999999.
 
     Raises:
         UsageError: an argument out of range.
@@ -90,7 +91,7 @@ def untuned_exponential_warmup(*, beta2: float = 0.999) -> Schedule:
     Formula: 1 - exp(-(t + 1) / w), w = floor(1 / (1 - beta2))
 
     Args:
-        beta2: Adam's, from 0 to 0.999999.
+        beta2: Adam's beta2, from 0 to 0.999999.
 
     Raises:
         UsageError: an argument out of range.
@@ -107,7 +108,7 @@ def untuned_exponential_warmup(*, beta2: float = 0.999) -> Schedule:
 def _checked_beta2(value: float) -> float:
     beta2 = checked_number("beta2", value)
     if not 0 <= beta2 <= 0.999999:
-        raise BadArgument("beta2", "must be from 0 to 0.999999", value)
+        raise BadArgument("beta2", message("must be from 0 to 0.999999"), value)
     return beta2
 
 
@@ -121,8 +122,8 @@ def radam_warmup(*, beta2: float = 0.999, over: SpanLike | None = None) -> Sched
     number at which r > 4.
 
     Args:
-        beta2: Adam's, above 0.6 and below 1.
-        over: how long; without it, as long as there are steps left.
+        beta2: Adam's beta2, above 0.6 and below 1.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.
@@ -148,7 +149,7 @@ class RAdamWarmup(Primitive):
         beta2 = checked_number("beta2", self.beta2, above=0.6)
         # closer to 1 the steps before it is defined would take long to count
         if beta2 > 0.9999999:
-            raise BadArgument("beta2", "must be above 0.6 and at most 0.9999999", self.beta2)
+            raise BadArgument("beta2", message("must be above 0.6 and at most 0.9999999"), self.beta2)
         object.__setattr__(self, "beta2", beta2)
 
     def formula(self, horizon: Horizon, length: float) -> Formula:
@@ -180,7 +181,7 @@ def saturating(*, timescale: SpanLike, over: SpanLike | None = None) -> Schedule
 
     Args:
         timescale: steps after which all but 1 / e of the way is done.
-        over: how long; without it, as long as there are steps left.
+        over: length; without it, the schedule goes on for all steps that are left.
 
     Raises:
         UsageError: an argument out of range.

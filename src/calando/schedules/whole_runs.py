@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.checks import checked_choice, checked_count, checked_number
 from calando.schedules.compose import constant
 from calando.schedules.known_schedules import Seen, chain, counterpart, register
@@ -41,7 +42,7 @@ def one_cycle(*, warmup: SpanLike = "30%", start: float = 0.04, end: float = 4e-
 
     Formula: shape(start, 1, over=warmup) >> shape(1, end)
 
-    Multiplies the greatest rate. torch's OneCycleLR(max_lr, total_steps=N, pct_start=p) counts N - 1
+    The base rate is the greatest rate. torch's OneCycleLR(max_lr, total_steps=N, pct_start=p) counts N - 1
     intervals and peaks one step early: it is this with warmup = p * N - 1 steps, bound to N - 1 steps.
     It divides by zero where p * N is 1, and climbs again past its end; this does neither.
 
@@ -81,8 +82,8 @@ def one_cycle_three_phase(
     Raises:
         UsageError: an argument out of range; an unknown shape.
 
-    Source: Smith & Topin 2017, arXiv:1708.07120, as there; torch's OneCycleLR(three_phase=True), with its steps
-    counted as for `one_cycle`.
+    Source: Smith & Topin 2017, arXiv:1708.07120, in its three phases; torch's OneCycleLR(three_phase=True), with
+    its steps counted as for `one_cycle`.
 
     >>> one_cycle_three_phase(shape="linear")
     linear(0.04, 1, over='30%') >> linear(1, 0.04, over='30%') >> linear(0.04, 4e-06)
@@ -97,7 +98,7 @@ def one_cycle_momentum(*, warmup: SpanLike = "30%", low: float = 0.85 / 0.95, sh
 
     Formula: shape(1, low, over=warmup) >> shape(low, 1)
 
-    Multiplies the greatest momentum, 0.95 in torch and fastai.
+    The base value is the greatest momentum, 0.95 in torch and fastai.
 
     Args:
         warmup: how long the rate's rise is.
@@ -125,7 +126,7 @@ def one_cycle_three_phase_momentum(
 
     Formula: shape(1, low, over=warmup) >> shape(low, 1, over=warmup) >> constant(1)
 
-    Multiplies the greatest momentum, 0.95 in torch.
+    The base value is the greatest momentum, 0.95 in torch.
 
     Args:
         warmup: how long the rate's rise is, and its first fall.
@@ -153,7 +154,13 @@ def _ramp(shape: str) -> Callable[..., Schedule]:
 def _one_cycle(seen: Seen) -> Schedule:
     scheduler, group = seen.scheduler, seen.group
     if seen.room > scheduler.total_steps:
-        raise UsageError(f"OneCycleLR is for {scheduler.total_steps} steps; from_torch was asked for {seen.room}")
+        raise UsageError(
+            message(
+                "OneCycleLR is for {total_steps} steps; from_torch was asked for {room}",
+                total_steps=scheduler.total_steps,
+                room=seen.room,
+            )
+        )
     ramp = cosine if scheduler._anneal_func_type == "cos" else linear
     key = "lr" if seen.key == "lr" else "momentum"
     base, begin, parts = None if key == "lr" else group["max_momentum"], 0.0, []
@@ -163,8 +170,12 @@ def _one_cycle(seen: Seen) -> Schedule:
             break  # the warmup took it all
         if steps <= 0:
             raise UsageError(
-                f"OneCycleLR's warmup ends at step {phase['end_step']:.3g}, before it begins; give it pct_start above "
-                f"{1 / scheduler.total_steps:.3g}, or write cosine(1, 0) for none"
+                message(
+                    "OneCycleLR's warmup ends at step {end_step:.3g}, before it begins; give it pct_start above "
+                    "{least:.3g}, or write cosine(1, 0) for none",
+                    end_step=phase["end_step"],
+                    least=1 / scheduler.total_steps,
+                )
             )
         ends = (seen.share(group[phase[f"{end}_{key}"]], of=base) for end in ("start", "end"))
         parts.append(ramp(*ends, over=Span(float(f"{steps:.15g}"), "steps")))
@@ -188,7 +199,7 @@ def wsd(
     Args:
         warmup: how long the rise is.
         decay: how long the cool-down is; between the two the rate is held.
-        shape: of the cool-down: "linear", "cosine", "exponential" (end above 0), "one_minus_sqrt",
+        shape: shape of the cool-down: "linear", "cosine", "exponential" (end above 0), "one_minus_sqrt",
             "one_minus_square" or "polynomial" (of power 2).
         start: value of the first update.
         end: value at the end.
@@ -340,7 +351,7 @@ def k_decay(start: float, end: float, *, k: float, shape: str = "cosine", over: 
         end: value reached after `over`, and held.
         k: above 0; 1 leaves the shape as it is.
         shape: "cosine", "linear" or "polynomial" (of power 2; for others `warp(polynomial(...), power=k)`).
-        over: how long; without it, all that is left.
+        over: length; without it, the schedule stretches over all steps that are left.
 
     Raises:
         UsageError: an argument out of range; an unknown shape.

@@ -18,39 +18,40 @@ from typing import Protocol, final
 from calando.controllers import length
 from calando.controllers.controller import Entry, entry_of
 from calando.errors import UsageError
+from calando.language import message
 from calando.registry import reserve
 
 __all__ = ["AVERAGES", "Average", "Ema", "Swa"]
 
 
 class Average(Protocol):
-    """Which weights a run averages, and how much of the average each becomes."""
+    """Which weights a run averages, and the share that each has in the average."""
 
     @property
     def start(self) -> int:
-        """Index of the first update that is taken in, 0 or more."""
+        """Index of the first update whose weights are averaged, 0 or more."""
         ...
 
     @property
     def every(self) -> int:
-        """Updates between two that are taken in, at least 1."""
+        """Updates between two averaged ones, at least 1."""
         ...
 
     def share(self, count: int) -> float:
-        """How much of the average are weights that are taken in after `count` others, in (0, 1)."""
+        """Share of the newest weights in the average, in (0, 1), after `count` earlier ones."""
         ...
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Ema:
-    """Evaluates an exponential mean of the weights, taken after every update, instead of them.
+    """Evaluates the exponential moving average of the weights after every update, instead of the weights.
 
     Args:
-        decay: in (0, 1).
+        decay: largest decay d of the average, in (0, 1).
 
     Raises:
-        UsageError: a value outside its range.
+        UsageError: a value is out of range.
 
     >>> Ema(decay=0.999).share(0)
     0.9
@@ -63,7 +64,7 @@ class Ema:
 
     def __post_init__(self) -> None:
         if not 0 < self.decay < 1:
-            raise UsageError(f"ema: decay must be in (0, 1), such as 0.999, got {self.decay}")
+            raise UsageError(message("ema: decay must be in (0, 1), such as 0.999, got {decay}", decay=self.decay))
 
     def share(self, count: int) -> float:
         """1 - d."""
@@ -73,14 +74,14 @@ class Ema:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Swa:
-    """Evaluates the mean of the weights at `start` and `every` so often from there on, instead of them.
+    """Evaluates the mean of the weights, taken from update `start` on at intervals of `every`, instead of the weights.
 
     Args:
-        start: index of the first update that is taken in, 0 or more.
-        every: updates between two that are taken in, at least 1.
+        start: index of the first update whose weights are averaged, 0 or more.
+        every: updates between two averaged ones, at least 1.
 
     Raises:
-        UsageError: a value outside its range.
+        UsageError: a value is out of range.
 
     >>> Swa(start=750, every=100).share(3)
     0.25
@@ -91,9 +92,9 @@ class Swa:
 
     def __post_init__(self) -> None:
         if self.start < 0:
-            raise UsageError(f"swa: start must be 0 or more, got {self.start}")
+            raise UsageError(message("swa: start must be 0 or more, got {start}", start=self.start))
         if self.every < 1:
-            raise UsageError(f"swa: every must be at least 1 update, got {self.every}")
+            raise UsageError(message("swa: every must be at least 1 update, got {every}", every=self.every))
 
     def share(self, count: int) -> float:
         """1 / (n + 1)."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from calando.controllers import Controller
 from calando.errors import UnknownName
+from calando.language import message
 from calando.methods import Method, find_method
 from calando.records import StrategySpec
 from calando.schedules import SCHEDULES, Curve, Horizon, Schedule, parse
@@ -36,13 +37,13 @@ class BoundStrategy:
     """A strategy on a horizon; made by `bind`.
 
     Args:
-        spec: as it was read.
-        horizon: the run's length in updates, and an epoch's.
-        method: the optimizer's entry.
-        options: its hyper-parameters, all of them.
-        schedules: hyper-parameter -> schedule of multipliers; "lr" is always there.
-        controllers: in the order of the text.
-        average: of the weights; None: there is none.
+        spec: the strategy's spec.
+        horizon: length of the run and of an epoch, in updates.
+        method: the entry of the optimizer.
+        options: all of its hyper-parameters.
+        schedules: hyper-parameter -> schedule of multipliers; "lr" is always present.
+        controllers: the controllers, in the order of the text.
+        average: the average of the weights. None: there is none.
     """
 
     spec: StrategySpec
@@ -58,7 +59,7 @@ class BoundStrategy:
         """The different curves that the parameter groups follow, by hyper-parameter.
 
         Raises:
-            UsageError: a schedule that does not fit the horizon, or names a group that there will not be.
+            UsageError: a schedule does not fit the horizon, or names a group that will not exist.
 
         >>> from calando.strategy import parse_strategy
         >>> text = "sgd(lr=0.1, weight_decay=0.1) | per_group({'no_decay': 2}, others=1)"
@@ -69,7 +70,7 @@ class BoundStrategy:
         for key, schedule in self.schedules.items():
             for name in schedule.group_names:
                 if name not in names:
-                    raise UnknownName(f"parameter group in the schedule of {key}", name, names)
+                    raise UnknownName(message("parameter group in the schedule of {key}", key=key), name, names)
         return {
             key: tuple(
                 one.bind(self.horizon.total_steps, steps_per_epoch=self.horizon.steps_per_epoch)
@@ -82,8 +83,8 @@ class BoundStrategy:
         """The method's optimizer for a network's trained parameters, divided into the groups that it needs.
 
         Args:
-            network: on its device already.
-            lr: the base rate, positive.
+            network: the network, already on its device.
+            lr: base rate, positive.
         """
         options = dict(self.options)
         return self.method.build(self.method.groups.split(network, options), lr, options)
@@ -93,7 +94,7 @@ def bind(strategy: StrategySpec, horizon: Horizon) -> BoundStrategy:
     """Bind a strategy's parts to a horizon.
 
     Raises:
-        UsageError: a controller or an average that does not fit the horizon.
+        UsageError: a controller or an average does not fit the horizon.
 
     >>> from calando.strategy import parse_strategy
     >>> bind(parse_strategy("sgd | ema(decay=0.99)"), Horizon(100, 10)).average

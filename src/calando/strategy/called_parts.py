@@ -62,7 +62,7 @@ def call_text(call: Call) -> str:
         )
     for key in call.kwargs:
         if key not in entry.options:
-            raise UnknownName(f"option of {call.name}", key, entry.options)
+            raise UnknownName(message("option of {name}", name=call.name), key, entry.options)
     return f"{call.name}({', '.join(f'{key}={value!r}' for key, value in call.kwargs.items())})"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.methods import METHODS
 from calando.methods.method import OWN
 from calando.records import StrategySpec
@@ -30,11 +31,14 @@ def only_schedule(strategy: StrategySpec, text: str) -> str:
     'write "linear(1, 0)", with hyper_parameters={"momentum": "linear(1, 0.9)"}; calando.follow(network, …) trains ...'
     """
     others = ", ".join(f'"{key}": "{schedule}"' for key, schedule in strategy.schedules.items() if key != "lr")
-    rest = f", with hyper_parameters={{{others}}}" if others else ""
-    whole = "" if strategy.method == OWN.name else "; calando.follow(network, …) trains with all of it"
-    return (
-        f"{quote(text)} is a whole strategy, and only a schedule fits here: "
-        f'write "{strategy.schedules.get("lr", "constant(1)")}"{rest}{whole}'
+    rest = message(", with hyper_parameters={{{others}}}", others=others) if others else ""
+    whole = "" if strategy.method == OWN.name else message("; calando.follow(network, …) trains with all of it")
+    return message(
+        '{text} is a whole strategy, and only a schedule fits here: write "{schedules}"{rest}{whole}',
+        text=quote(text),
+        schedules=strategy.schedules.get("lr", "constant(1)"),
+        rest=rest,
+        whole=whole,
     )
 
 
@@ -43,7 +47,9 @@ def why_no_schedule(text: str) -> str | None:
     """Why a text is no schedule: it is a whole strategy, of which only the schedule fits; None: it is no strategy."""
     head = re.match(r"[\w.-]*", text.strip())
     if text.strip().endswith(".toml"):
-        return f"{quote(text)} is a strategy's file, and only a schedule fits here; paste its schedule"
+        return message(
+            "{text} is a strategy's file, and only a schedule fits here; paste its schedule", text=quote(text)
+        )
     if "|" not in text and preset_named(text) is None and (head is None or head[0] not in {*METHODS, OWN.name}):
         return None
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods.method import OWN
 from calando.records import StrategySpec
 from calando.strategy.strategies import parse_strategy
@@ -33,8 +34,12 @@ def in_own_form(strategy: StrategySpec) -> StrategySpec:
     if strategy.controllers or strategy.average:
         more = ", ".join((*strategy.controllers, *filter(None, [strategy.average])))
         raise UsageError(
-            f"{strategy.name} needs more than a rate ({more}), and this code keeps its own optimizer; leave the "
-            "strategy out, or train with run.follow(network, …)"
+            message(
+                "{name} needs more than a rate ({more}), and this code keeps its own optimizer; leave the "
+                "strategy out, or train with run.follow(network, …)",
+                name=strategy.name,
+                more=more,
+            )
         )
     if strategy.method == OWN.name:
         return strategy
@@ -43,8 +48,15 @@ def in_own_form(strategy: StrategySpec) -> StrategySpec:
     schedule = strategy.schedules.get("lr", "constant(1)")
     called = f"{strategy.name} = " if _NAME.fullmatch(strategy.name) else ""
     raise UsageError(
-        f"{strategy.name} brings an optimizer of its own ({strategy.method}), and this code keeps its own; write "
-        f'"{called}own(lr=auto) | {schedule}" to take the schedule alone, or train with run.follow(network, …)'
+        message(
+            "{name} brings an optimizer of its own ({method}), and this code keeps its own; write "
+            '"{called}own(lr=auto) | {schedule}" to take the schedule alone, or train with '
+            "run.follow(network, …)",
+            name=strategy.name,
+            method=strategy.method,
+            called=called,
+            schedule=schedule,
+        )
     )
 
 

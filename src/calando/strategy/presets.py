@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.records import StrategySpec
 from calando.schedules.by_name import BY_NAME, either_spelling
 
@@ -46,7 +47,7 @@ _WARMUP_COSINE = BY_NAME["warmup-cosine"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A strategy with a name: its family, the pipe text it stands for, and one line on it."""
+    """A named strategy: its family, the pipe text that it stands for, and a one-line summary."""
 
     name: str
     family: StrategyFamily
@@ -141,6 +142,7 @@ PRESETS: Mapping[str, Preset] = {
     for family, presets in _BY_FAMILY.items()
     for name, text, summary in presets
 }
+"""Every strategy known by name: name -> `Preset`."""
 
 
 def preset_named(name: str) -> str | None:
@@ -155,6 +157,7 @@ def preset_named(name: str) -> str | None:
 # What `calando compare WORKLOAD` compares: the three families, and few enough that five seeds can tell something:
 # every strategy more widens every interval (docs/explanation/several-strategies.md).
 DEFAULT_STRATEGIES = ("fixed", "step", "exponential", "cosine", "one-cycle", "wsd", "adam", "adamw", "adamw-cosine")
+"""Names of the strategies that are compared if none are given."""
 
 # What every family is measured against.
 YARDSTICKS = ("fixed", "cosine")
@@ -180,5 +183,10 @@ def choose_strategies(
     if family not in (choices := [*STRATEGY_FAMILIES, "all"]):
         raise UnknownName("family", family, choices)
     if given:
-        raise UsageError(f"give strategies or the family {family!r}, not both; the yardsticks are in it by themselves")
+        raise UsageError(
+            message(
+                "give strategies or the family {family!r}, not both; the yardsticks are in it by themselves",
+                family=family,
+            )
+        )
     return tuple(name for name, preset in PRESETS.items() if family in ("all", preset.family) or name in YARDSTICKS)

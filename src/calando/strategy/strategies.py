@@ -31,7 +31,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from calando.controllers import CONTROLLERS
-from calando.errors import ScheduleTextError, UnknownName, UsageError
+from calando.errors import ScheduleTextError, UnknownName, UsageError, said_by
 from calando.language import message
 from calando.methods import METHODS, find_method
 from calando.methods.method import OWN
@@ -52,7 +52,7 @@ from calando.strategy.strategy_checks import check_parts, check_rate_curves, che
 __all__ = ["at_rate", "parse_strategy", "read_strategy"]
 
 HORIZON = "horizon"
-reserve(HORIZON, "a strategy's own length")
+reserve(HORIZON, message("a strategy's own length"))
 
 # Anything wrong with a part's own numbers shows on a long horizon too, so a strategy is checked before it has one.
 _LONG = Horizon(10**9, 10**3)
@@ -67,21 +67,21 @@ _TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
     ("name", str, "text"),
     ("method", str, "text"),
     ("strategy", str, "text"),
-    ("average", str, """text, as in "ema(decay=0.999)\""""),
-    ("horizon", str | int, """a length, as in "10 epochs\""""),
-    ("options", dict, "a table, as in { momentum = 0.9 }"),
-    ("schedules", dict, 'a table, as in { lr = "cosine(1, 0)" }'),
-    ("controllers", list, """a list, as in ["plateau(factor=0.2)"]"""),
+    ("average", str, message('text, as in "ema(decay=0.999)"')),
+    ("horizon", str | int, message('a length, as in "10 epochs"')),
+    ("options", dict, message("a table, as in { momentum = 0.9 }")),
+    ("schedules", dict, message('a table, as in { lr = "cosine(1, 0)" }')),
+    ("controllers", list, message('a list, as in ["plateau(factor=0.2)"]')),
 )
 
 
 def read_strategy(text: str) -> StrategySpec:
-    """A strategy from a path to a TOML file, or from what `parse_strategy` reads.
+    """Read a strategy from a TOML file, or from any text that `parse_strategy` reads.
 
     Raises:
-        UnknownName: a bare word that names nothing.
-        UsageError: a file that is missing or wrong; an option or schedule that is.
-        ScheduleTextError: text that does not parse.
+        UnknownName: a name is not known.
+        UsageError: the file is missing or invalid, or an option or a schedule is.
+        ScheduleTextError: the text does not parse.
 
     >>> read_strategy("cosine").schedules
     {'lr': 'cosine(1, 0)'}
@@ -90,14 +90,14 @@ def read_strategy(text: str) -> StrategySpec:
 
 
 def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
-    """A strategy from pipe text, a preset's name, or a schedule alone.
+    """Read a strategy from pipe text, a preset's name, or a schedule alone.
 
     Names are spelled with - or with _. A schedule alone, its name or its text, is trained with the SGD of the presets.
 
     Raises:
-        UnknownName: a bare word that names nothing.
-        ScheduleTextError: the text does not parse; it points at the place.
-        UsageError: an unknown method or option, a value outside its range.
+        UnknownName: a name is not known.
+        ScheduleTextError: the text does not parse; the error points at the place.
+        UsageError: a method or an option is unknown, or a value is out of range.
 
     >>> strategy = parse_strategy("mine = sgd(lr=0.1, momentum=0.9) | cosine(1,0)")
     >>> strategy.name, strategy.text
@@ -115,7 +115,7 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
         spelled = body.strip() if len(body.strip()) <= LONGEST_LABEL else strategy.name
         fields = {"name": given or spelled, "schedules": {"lr": text_of(schedule)}}
         return _checked({**strategy.model_dump(), **fields})
-    for kind, parts in (("a controller", CONTROLLERS), ("an average", AVERAGES)):
+    for kind, parts in ((message("a controller"), CONTROLLERS), (message("an average"), AVERAGES)):
         if body in parts:
             example = parts[body].example
             raise UsageError(
@@ -128,7 +128,8 @@ def parse_strategy(text: str, *, name: str | None = None) -> StrategySpec:
             )
     if re.fullmatch(r"[\w.-]+", body) and body not in METHODS and body != OWN.name:
         known = {*PRESETS, *SCHEDULES}
-        raise UnknownName("strategy", body, known, hint='or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
+        hint = message('or a .toml file, or text like "sgd(lr=0.1) | cosine(1, 0)"')
+        raise UnknownName("strategy", body, known, hint=hint)
     return _parse_pipe(text, name=name)
 
 
@@ -164,18 +165,24 @@ def _parse_pipe(text: str, *, name: str | None = None) -> StrategySpec:
                 controllers.append(call_text(call))
             elif part in AVERAGES:
                 if average:
-                    raise ScheduleTextError(f"a second average next to {average}; keep one", text, place)
+                    raise ScheduleTextError(
+                        message("a second average next to {average}; keep one", average=average), text, place
+                    )
                 average = call_text(call)
             else:
                 if horizon:
-                    raise ScheduleTextError(f"a second horizon next to '{horizon}'; keep one", text, place)
+                    raise ScheduleTextError(
+                        message("a second horizon next to '{horizon}'; keep one", horizon=horizon), text, place
+                    )
                 horizon = call.apply(horizon_text)
             continue
         key, body = "lr", segment
         if keyed := _KEYED.match(segment):
             key, body = keyed[1], segment[keyed.end() :]
         if key in schedules:
-            raise ScheduleTextError(f"a second schedule for {key}; join schedules with >> or *", text, place)
+            raise ScheduleTextError(
+                message("a second schedule for {key}; join schedules with >> or *", key=key), text, place
+            )
         schedules[key] = text_of(_schedule(body, place + len(segment) - len(body), text))
     shown = [*schedules.values(), *controllers, *([average] if average else [])]
     made_up = "|".join([method.name, *[re.sub(r"\([^()]*\)|\s", "", part) for part in shown]])[:30]
@@ -197,7 +204,7 @@ def at_rate(strategy: StrategySpec, lr: float, *, what: str = "lr") -> StrategyS
     """The strategy at this base rate.
 
     Raises:
-        UsageError: single precision cannot hold the rate, or its product with the schedule.
+        UsageError: single precision cannot represent the rate, or its product with the schedule.
 
     >>> at_rate(parse_strategy("sgd | cosine(1, 0)"), 0.1).text
     'sgd(lr=0.1) | cosine(1, 0)'
@@ -213,10 +220,14 @@ def _schedule(body: str, place: int, text: str) -> Schedule:
     except ScheduleTextError as error:
         name, others = called(body), [*CONTROLLERS, *AVERAGES, HORIZON]
         if error.position == place and name in others:
-            raise ScheduleTextError(f"{name} is no schedule; it stands by itself, without a key", text, place) from None
+            raise ScheduleTextError(
+                message("{name} is no schedule; it stands by itself, without a key", name=name), text, place
+            ) from None
         # "platau(...)" was meant for a controller
         if error.position == place and (guess := did_you_mean(name, others)):
-            raise ScheduleTextError(f"unknown schedule or controller {name!r}{guess}", text, place) from None
+            raise ScheduleTextError(
+                message("unknown schedule or controller {name!r}{guess}", name=name, guess=guess), text, place
+            ) from None
         raise
 
 
@@ -238,7 +249,7 @@ def _read_toml(path: Path) -> StrategySpec:
             fields["horizon"] = horizon_text(fields["horizon"])
         return _checked(fields)
     except (ValueError, TypeError) as error:
-        raise UsageError(message("strategy file {path!r}: {error}", path=str(path), error=error)) from error
+        raise UsageError(message("strategy file {path!r}: {error}", path=str(path), error=said_by(error))) from error
 
 
 def _fields(path: Path) -> dict[str, Any]:
@@ -252,11 +263,13 @@ def _fields(path: Path) -> dict[str, Any]:
     except RecursionError as error:
         raise UsageError(message("strategy file {path!r} is nested too deeply", path=str(path))) from error
     except ValueError as error:  # TOML's, that of its encoding, or numbers of thousands of digits
-        raise UsageError(message("strategy file {path!r} is not TOML: {error}", path=str(path), error=error)) from error
+        raise UsageError(
+            message("strategy file {path!r} is not TOML: {error}", path=str(path), error=said_by(error))
+        ) from error
     known = ["lr", *(key for key, _, _ in _TYPES)]
     for key in fields:
         if key not in known:
-            raise UnknownName(f"key of strategy file {path.name}", key, known)
+            raise UnknownName(message("key of strategy file {name}", name=path.name), key, known)
     for key, kind, wanted in _TYPES:
         if key in fields and not isinstance(fields[key], kind):
             raise UsageError(
@@ -289,7 +302,7 @@ def _fields(path: Path) -> dict[str, Any]:
             )
         )
     if isinstance(rate := fields.get("lr"), int | float) and rate > 0 and rate != math.inf:
-        check_rate(f"strategy file {str(path)!r}: lr", rate)
+        check_rate(message("strategy file {path!r}: lr", path=str(path)), rate)
     fields.setdefault("name", path.stem)
     return fields
 
@@ -324,7 +337,7 @@ def _method_options(call: Call, text: str) -> tuple[float | None, dict[str, Any]
                 text=text,
             )
         )
-    return check_rate(f"{call.name}: lr", lr, where=f" in {text!r}"), options
+    return check_rate(message("{name}: lr", name=call.name), lr, where=message(" in {text!r}", text=text)), options
 
 
 def _checked(fields: Mapping[str, Any]) -> StrategySpec:
@@ -347,6 +360,6 @@ def _checked(fields: Mapping[str, Any]) -> StrategySpec:
     curves = bind(strategy, _LONG).curves
     check_rate_curves(method, curves["lr"])
     if strategy.lr is not None:
-        check_rate(f"{method.name}: lr", strategy.lr)
+        check_rate(message("{name}: lr", name=method.name), strategy.lr)
         check_scheduled_rate(strategy.lr, curves["lr"])
     return strategy

@@ -40,7 +40,7 @@ def check_parts(strategy: StrategySpec, method: Method, settled: Mapping[str, An
     numbers = ["lr", *[name for name, value in settled.items() if isinstance(value, float)], *betas]
     for key in strategy.schedules:
         if key not in numbers:
-            raise UnknownName(f"scheduled hyper-parameter of {strategy.method}", key, numbers)
+            raise UnknownName(message("scheduled hyper-parameter of {method}", method=strategy.method), key, numbers)
     if "lr" in strategy.schedules and method.schedules == "none":
         raise UsageError(
             message(

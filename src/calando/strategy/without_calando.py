@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from calando.language import joined, message
 from calando.methods import find_method
 from calando.methods.method import BY_DECAY, OWN, ImportedClass, Method
 from calando.records import StrategySpec
@@ -33,15 +34,19 @@ def why_calando_is_needed(strategy: StrategySpec) -> str:
     ['', 'ema()', 'the method lion']
     """
     method, others = find_method(strategy.method), [key for key in strategy.schedules if key != "lr"]
-    parts = [*strategy.controllers, *filter(None, [strategy.average]), *(f"a schedule of {key}" for key in others)]
+    parts = [
+        *strategy.controllers,
+        *filter(None, [strategy.average]),
+        *(message("a schedule of {key}", key=key) for key in others),
+    ]
     if strategy.method != OWN.name and _class_of(method) is None:
-        parts.insert(0, f"the method {method.name}")
+        parts.insert(0, message("the method {name}", name=method.name))
     text = strategy.schedules.get("lr", "constant(1)")
     if parse(text).group_names:
-        parts.append("rates that differ between groups")
+        parts.append(message("rates that differ between groups"))
     if own := [*functions_named(text), *SCHEDULES.own(text)]:
-        parts.append(f"your own {own[0]}")
-    return ", ".join(parts)
+        parts.append(message("your own {name}", name=own[0]))
+    return joined("{one}, {other}", parts)
 
 
 def torch_lines(strategy: StrategySpec, horizon: Horizon) -> list[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calando.analysis.whole_arms import check_runs
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods import find_method
 from calando.methods.method import OWN
 from calando.records import Lane, StrategySpec
@@ -66,15 +67,24 @@ def build_own_tuning(
         check_repeats=check_repeats,
         on_progress=on_progress,
     )
-    seen, notes = looked.seen, ["each rate takes a whole run of this code, which cannot be forked at any update"]
+    seen, notes = (
+        looked.seen,
+        [message("each rate takes a whole run of this code, which cannot be forked at any update")],
+    )
     if seen.own:
         read = OWN_HALF if strategy is None else in_own_form(read)
-        notes.append(f"{training.spec.title} keeps its own optimizer: its rate and schedule alone are tuned")
+        notes.append(
+            message("{title} keeps its own optimizer: its rate and schedule alone are tuned", title=training.spec.title)
+        )
     elif read.method == OWN.name:
-        raise UsageError("own(…) is for code that calls run.scheduler(optimizer, …), and this code calls run.follow(…)")
+        raise UsageError(
+            message("own(…) is for code that calls run.scheduler(optimizer, …), and this code calls run.follow(…)")
+        )
     lengths = looked.lengths()
     if len(lengths) > 1:
-        raise UsageError(f"a tuning has runs of one length, got {len(lengths)}; `calando compare` takes several")
+        raise UsageError(
+            message("a tuning has runs of one length, got {count}; `calando compare` takes several", count=len(lengths))
+        )
     per_epoch = looked.per_epoch
     steps = read.steps_within(lengths[0].steps, steps_per_epoch=per_epoch)
     method = find_method(read.method)

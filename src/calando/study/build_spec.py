@@ -15,7 +15,7 @@ import numpy as np
 
 from calando.analysis import log_grid
 from calando.errors import UsageError, quote
-from calando.language import message
+from calando.language import joined, message
 from calando.methods import find_method
 from calando.methods.method import check_methods_installed
 from calando.records import Lane, RunSpec, StrategySpec, StudySpec, WorkloadSpec
@@ -99,11 +99,15 @@ def read_strategies(strategies: Sequence[str | StrategySpec], *, lr: float | str
 def _why_none(strategies: Sequence[StrategySpec]) -> str:
     """Why strategies that all have a rate leave none to find, with what to do."""
     methods = {strategy.method: find_method(strategy.method) for strategy in strategies}
-    remedies = [f"{method.own_rate}, and leave lr=find out" for method in methods.values() if method.rate_free]
+    remedies = [
+        message("{own_rate}, and leave lr=find out", own_rate=method.own_rate)
+        for method in methods.values()
+        if method.rate_free
+    ]
     if len(remedies) < len(methods):
-        who = "every other strategy" if remedies else "every strategy"
-        remedies.append(f"{who} names its own; leave it out, as in sgd(momentum=0.9)")
-    return "; ".join(remedies)
+        who = message("every other strategy") if remedies else message("every strategy")
+        remedies.append(message("{who} names its own; leave it out, as in sgd(momentum=0.9)", who=who))
+    return joined("{one}; {other}", remedies)
 
 
 def _check_name(strategy: StrategySpec, before: Sequence[StrategySpec]) -> None:

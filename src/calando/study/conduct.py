@@ -85,7 +85,7 @@ def conduct(
             message("the study folder's name must be UTF-8, got {folder!r}; name another --study", folder=str(folder))
         )
     if sharing not in get_args(Sharing):
-        raise UnknownName("sharing", str(sharing), get_args(Sharing))
+        raise UnknownName(message("sharing"), str(sharing), get_args(Sharing))
     if entry.prepare is not None:
         entry.prepare()
     texts = " ".join(strategy.text for strategy in study.strategies)
@@ -160,7 +160,10 @@ def _open_or_create(
         larger = extended(study, asked=store.asked, settled=store.study, folder=folder)
         if isinstance(task, OwnTraining):
             notes = recognised_code(
-                store.fingerprint, task, what=f"study {str(folder)!r}", remedy="name another --study"
+                store.fingerprint,
+                task,
+                what=message("study {folder!r}", folder=str(folder)),
+                remedy=message("name another --study"),
             )
             if larger.asked != store.asked:
                 store.enlarge(asked=larger.asked, study=larger.study, command=command)
@@ -175,7 +178,10 @@ def _open_or_create(
                 )
             )
         identity, notes = recognised(
-            store.identity, task, what=f"study {str(folder)!r}", remedy="name another --study to begin another"
+            store.identity,
+            task,
+            what=message("study {folder!r}", folder=str(folder)),
+            remedy=message("name another --study to begin another"),
         )
         notes = (*notes, *check_retraced(store, task))
         if identity != store.identity:

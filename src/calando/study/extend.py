@@ -117,26 +117,30 @@ def _differing(asked: StudySpec, new: StudySpec) -> Iterator[str]:
     for part in ("workload", "lane"):
         theirs, ours = getattr(asked, part).model_dump(), getattr(new, part).model_dump()
         ours.pop("name", None)  # of the workload; the new one is kept, as those of strategies are
-        yield from (f"{key} {ours[key]} instead of {theirs.get(key)}" for key in ours if ours[key] != theirs.get(key))
+        yield from (
+            message("{key} {ours} instead of {theirs}", key=key, ours=ours[key], theirs=theirs.get(key))
+            for key in ours
+            if ours[key] != theirs.get(key)
+        )
     if asked.until != new.until:
         yield (
-            "seeds until decided instead of a fixed number"
+            message("seeds until decided instead of a fixed number")
             if new.until
-            else "a fixed number of seeds instead of until decided"
+            else message("a fixed number of seeds instead of until decided")
         )
     for key in ("steps_per_epoch", "target"):
         theirs, ours = getattr(asked, key), getattr(new, key)
         if theirs != ours:
-            yield f"{key} {ours} instead of {theirs}"
+            yield message("{key} {ours} instead of {theirs}", key=key, ours=ours, theirs=theirs)
     # Where every rate was given, no grid is there to go on, no range test was asked for and none forgone.
     if not asked.rate_grids:
         return
     if asked.beyond is not None and asked.beyond != new.beyond:
-        yield f"beyond {new.beyond} instead of {asked.beyond}"
+        yield message("beyond {ours} instead of {theirs}", ours=new.beyond, theirs=asked.beyond)
     if asked.beyond is None and new.beyond not in (None, BEYOND):
-        yield f"beyond {new.beyond} instead of the one rate of the calando that began it"
+        yield message("beyond {beyond} instead of the one rate of the calando that began it", beyond=new.beyond)
     if asked.find != new.find:
-        yield "--lr find" if new.find else "no --lr find"
+        yield message("--lr find") if new.find else message("no --lr find")
 
 
 def _key(study: StudySpec, strategy: StrategySpec) -> _Key:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from calando.language import message
 from calando.loops.run_channel import Assignment
 from calando.records import RunSpec
 from calando.records.follower import Progress
@@ -167,10 +168,14 @@ class Lost:
     def remedy(self) -> str:
         """What helps where it happens again and again."""
         if "exited with status" in self.reason:
-            return 'its own code ends the process: see what it printed, or train in this process (executor="inline")'
+            return message(
+                'its own code ends the process: see what it printed, or train in this process (executor="inline")'
+            )
         if "no sign of life" in self.reason:
-            return 'find what stops its process, try fewer --workers, or train in this process (executor="inline")'
-        return "try fewer --workers or a smaller --batch-size"
+            return message(
+                'find what stops its process, try fewer --workers, or train in this process (executor="inline")'
+            )
+        return message("try fewer --workers or a smaller --batch-size")
 
 
 Outcome = Left | Finished | Failed | Stopped | Lost

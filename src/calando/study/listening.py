@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from calando.language import message
 from calando.records import Centre, RunSpec
 from calando.records.follower import Followers, Progress
 from calando.standing import ETA, Standing
@@ -64,7 +65,9 @@ class Listening:
             if self._last is not None:
                 step = self._last.step
                 self._tell(step, self.steps, lr=self._last.lr, loss=self._last.loss)
-            self._waiting = Standing(f"paused at step {step} of {self.steps}", step, self.steps)
+            self._waiting = Standing(
+                message("paused at step {step} of {steps}", step=step, steps=self.steps), step, self.steps
+            )
         self.followers.stands(self._waiting)
 
     def noted(self, note: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any, final
 import torch
 
 from calando.errors import UsageError
-from calando.language import message
+from calando.language import _, message
 from calando.records import Lane, StrategySpec
 from calando.schedules import Span
 from calando.study.executors import ExecutorEntry
@@ -65,7 +65,9 @@ class LookedAt:
         if asked.epochs is None and asked.steps is None:
             return (RunLength(span=Span(seen.total_steps, "steps"), steps=seen.total_steps),)
         if asked.epochs is not None and seen.steps_per_epoch is None:
-            raise UsageError("the code does not say how many updates make an epoch: run.follow(…, steps_per_epoch=…)")
+            raise UsageError(
+                message("the code does not say how many updates make an epoch: run.follow(…, steps_per_epoch=…)")
+            )
         return asked.settle_at(per_epoch=seen.steps_per_epoch or 1)
 
     def known(self, training: OwnTraining, machine: Machine, notes: Sequence[str]) -> OwnTraining:
@@ -128,11 +130,13 @@ def look_at(
 def _longest(budget: Budget) -> tuple[float | None, int | None]:
     """The longest length that was asked for, as the look needs it."""
     if budget.epochs is not None and budget.steps is not None:
-        raise UsageError("give --epochs or --steps, not both")
+        raise UsageError(message("give --epochs or --steps, not both"))
 
     for name, given in (("epochs", budget.epochs), ("steps", budget.steps)):
         if isinstance(given, str):
-            raise UsageError(f"{name} must be a number, or several as in (4, 8, 20), got {given!r}")
+            raise UsageError(
+                message("{name} must be a number, or several as in (4, 8, 20), got {given!r}", name=name, given=given)
+            )
 
     def longest(given: Any) -> Any:
         return max(given) if isinstance(given, Sequence) and given else given
@@ -144,13 +148,16 @@ def _repeats(seen: Sequence[Seen]) -> list[str]:
     """What to say of two looks."""
     first, second = seen[:2]
     if not first.digest or not second.digest:
-        return ["whether equal runs give equal results was not seen: the code made no update through its optimizer"]
+        return [
+            message("whether equal runs give equal results was not seen: the code made no update through its optimizer")
+        ]
     if first.digest == second.digest:
         return []
-    note = (
-        f"this code is not repeatable: two runs of one seed differ after {first.step} updates, so a killed run need "
-        "not come to the same numbers; seeds are paired all the same. Does something draw from a generator that "
-        "run.seed does not reach?"
+    note = message(
+        "this code is not repeatable: two runs of one seed differ after {step} updates, so a killed "
+        "run need not come to the same numbers; seeds are paired all the same. Does something draw "
+        "from a generator that run.seed does not reach?",
+        step=first.step,
     )
     return [note]
 
@@ -185,8 +192,12 @@ def _look(
                 if time.monotonic() > late:
                     late = math.inf
                     print(
-                        f"{training.spec.title} has not come to its first updates in {LONG_SECONDS:g} s; still waiting "
-                        "(Ctrl-C ends it)",
+                        _(
+                            "{title} has not come to its first updates in {seconds:g} s; still waiting (Ctrl-C "
+                            "ends it)",
+                            title=training.spec.title,
+                            seconds=LONG_SECONDS,
+                        ),
                         file=sys.stderr,
                     )
                 for outcome in executor.poll(seconds=0.2):
@@ -197,7 +208,13 @@ def _look(
                         case Failed():
                             raise failure(outcome)
                         case Lost(reason=reason) if losses >= FORGIVEN_LOOKS:
-                            raise UsageError(f"{training.spec.title} does not survive its first updates ({reason})")
+                            raise UsageError(
+                                message(
+                                    "{title} does not survive its first updates ({reason})",
+                                    title=training.spec.title,
+                                    reason=reason,
+                                )
+                            )
                         case Lost(lease=lease):
                             losses += 1
                             waiting.append(lease)
@@ -233,10 +250,20 @@ def recognised_code(stored: str, training: OwnTraining, *, what: str, remedy: st
         UsageError: they are others.
     """
     if not stored or not training.fingerprint:
-        return (f"whether the code is still the one that {what} was started with is unknown: it does not repeat",)
+        return (
+            message(
+                "whether the code is still the one that {what} was started with is unknown: it does not repeat",
+                what=what,
+            ),
+        )
     if stored != training.fingerprint:
         raise UsageError(
-            f"the first updates of {training.spec.title} differ from those that {what} was started with: its code, "
-            f"data or packages have changed; change them back, or {remedy}"
+            message(
+                "the first updates of {title} differ from those that {what} was started with: its code, data "
+                "or packages have changed; change them back, or {remedy}",
+                title=training.spec.title,
+                what=what,
+                remedy=remedy,
+            )
         )
     return ()

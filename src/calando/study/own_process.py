@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, final
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.loops.run_channel import VARIABLE, Assignment, listen
 from calando.study.workers.messages import how_it_ended
 
@@ -109,7 +110,7 @@ def supervise(
 def _start(command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
     if sys.platform == "linux":
         if shutil.which(command[0]) is None:
-            raise UsageError(f"{command[0]!r} is not found; is it installed, and on the PATH?")
+            raise UsageError(message("{command!r} is not found; is it installed, and on the PATH?", command=command[0]))
         # A launcher that is asked to end ends its ranks.
         number = signal.SIGKILL if command[0] == sys.executable else signal.SIGTERM
         command = [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), str(int(number)), *command]
@@ -124,7 +125,11 @@ def _start(command: Sequence[str], environment: Mapping[str, str], output: IO[by
         )
     except OSError as error:
         raise UsageError(
-            f"{command[0]!r} cannot be started ({error.strerror}); is it installed, and on the PATH?"
+            message(
+                "{command!r} cannot be started ({strerror}); is it installed, and on the PATH?",
+                command=command[0],
+                strerror=error.strerror,
+            )
         ) from None
 
 
@@ -248,10 +253,10 @@ class _Conversation:
         if self._stopping or "stopped" in statuses:
             return Ended("stopped")
         if self._fault == "failed":
-            return Ended("failed", "its code raised an error")
+            return Ended("failed", message("its code raised an error"))
         if self._fault == "lost" or "" in statuses or status < 0:
-            return Ended("lost", how_it_ended(status) if status < 0 else "a rank of it was killed")
+            return Ended("lost", how_it_ended(status) if status < 0 else message("a rank of it was killed"))
         if KILLED.search(self._printed()):
             # Before it was connected: only its launcher saw how it ended.
-            return Ended("lost", "a rank of it was killed")
+            return Ended("lost", message("a rank of it was killed"))
         return Ended("failed", how_it_ended(status))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from calando.analysis import log_grid
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.methods import find_method
 from calando.records import Lane, OwnTrainingSpec, StrategySpec, StudySpec
 from calando.records.fields import check
@@ -52,7 +53,11 @@ def training_of(
         UsageError: a goal that is neither "max" nor "min".
     """
     if goal not in ("max", "min"):
-        raise UsageError(f'goal must be "max" or "min": whether a higher or a lower score is better; got {quote(goal)}')
+        raise UsageError(
+            message(
+                'goal must be "max" or "min": whether a higher or a lower score is better; got {goal}', goal=quote(goal)
+            )
+        )
     if isinstance(code, str):
         shown = (
             shlex.join([code, *arguments]) if Path(code).is_file() else " ".join([code, *map(shlex.quote, arguments)])
@@ -99,8 +104,10 @@ def build_own_study(
     """
     if lr == "find":
         raise UsageError(
-            "a range test is made in our own loop; in your own code call calando.find_lr(…), and give what it finds as "
-            "--lr"
+            message(
+                "a range test is made in our own loop; in your own code call calando.find_lr(…), and give "
+                "what it finds as --lr"
+            )
         )
     read = read_strategies(strategies, lr=lr)
     count, until = settle_seeds(seeds, until=until, most_seeds=most_seeds)
@@ -122,15 +129,22 @@ def build_own_study(
     first = looked.seen
     # Where two strategies part, calando cannot know what their code has done: no run starts from another's checkpoint.
     notes = [
-        "every run of this code is trained from its own start: pasts that strategies have in common are not shared"
+        message(
+            "every run of this code is trained from its own start: pasts that strategies have in common are not shared"
+        )
     ]
     if first.own:
         read = tuple(in_own_form(one) for one in read)
         notes.append(
-            f"{training.spec.title} keeps its own optimizer: of each strategy its rate and schedule alone are compared"
+            message(
+                "{title} keeps its own optimizer: of each strategy its rate and schedule alone are compared",
+                title=training.spec.title,
+            )
         )
     elif any(one.method == "own" for one in read):
-        raise UsageError("own(…) is for code that calls run.scheduler(optimizer, …), and this code calls run.follow(…)")
+        raise UsageError(
+            message("own(…) is for code that calls run.scheduler(optimizer, …), and this code calls run.follow(…)")
+        )
     per_epoch = looked.per_epoch
     lengths = looked.lengths()
     specs = at_lengths(read, lengths)

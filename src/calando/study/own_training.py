@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from calando.errors import CorruptFile, UsageError, plain, reason_of
+from calando.errors import CorruptFile, UsageError, line_of, plain, reason_of
+from calando.language import message
 from calando.loops.kept_state import drop_kept
 from calando.loops.run_channel import Assignment
 from calando.loops.run_handle import RunOver
@@ -127,7 +128,7 @@ def perform_own(
             return unfinished
         result = read_result(folder)
     if result is None:
-        return _failed(lease, making.what, "the code left no result; does it call calando.run?", log)
+        return _failed(lease, making.what, message("the code left no result; does it call calando.run?"), log)
     if isinstance(job, Train) or (again and not leave):
         drop_kept(folder)
     if isinstance(job, TestLook):
@@ -161,7 +162,11 @@ class _Making:
         self._report, self._last, self._said = report, Progress(0, math.nan, math.nan), time.monotonic()
         self.reports: list[Any] = []
         spec = lease.job.spec
-        self.what = "its first updates" if isinstance(lease.job, Look) else f"{spec.strategy.name}, seed {spec.seed}"
+        self.what = (
+            message("its first updates")
+            if isinstance(lease.job, Look)
+            else message("{name}, seed {seed}", name=spec.strategy.name, seed=spec.seed)
+        )
 
     def make(self, asked: Assignment, log: Path) -> Outcome | None:
         """Run the code as asked; None where it finished."""
@@ -260,7 +265,7 @@ def _carry_out(
                 _call(training.function, handle)
             stopped = handle.stopped
     except UsageError as error:
-        return Ended("failed", plain(str(error)))
+        return Ended("failed", line_of(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the user's own code may raise anything
@@ -315,18 +320,21 @@ def _failed(lease: Lease, what: str, reason: str, log: Path) -> Failed:
             text = file.read(LAST_BYTES).decode("utf-8", errors="replace")
         lines = [plain(line[:LINE_LETTERS]) for line in text.splitlines() if line.strip()][-LAST_LINES:]
     # That of a look goes with its folder.
-    where = "" if isinstance(lease.job, Look) else f"; all that it printed is in {log}"
-    return Failed(lease, "user", f"{what}: {reason}{where}{':' if lines else ''}", tuple(lines))
+    where = "" if isinstance(lease.job, Look) else message("; all that it printed is in {log}", log=log)
+    failed = message(
+        "{what}: {reason}{where}:" if lines else "{what}: {reason}{where}", what=what, reason=reason, where=where
+    )
+    return Failed(lease, "user", failed, tuple(lines))
 
 
 def _seen(lease: Lease, reports: list[Any], log: Path) -> Outcome:
     began = next((one for one in reports if one["kind"] == "began"), None)
     if began is None:
-        why = (
+        why = message(
             "the code ended before it called run.follow or run.scheduler; a function in it that returns "
             "calando.workload(…) is named as MODULE:FUNCTION"
         )
-        return _failed(lease, "its first updates", why, log)
+        return _failed(lease, message("its first updates"), why, log)
     total, per_epoch = began["total_steps"], began["steps_per_epoch"]
     if per_epoch is None and began["epochs"] and total % began["epochs"] == 0:
         per_epoch = total // began["epochs"]
@@ -350,7 +358,7 @@ def _record(spec: RunSpec, result: RunResult) -> RunRecord:
     finite = [look for look in result.looks if math.isfinite(look.score)]
     events = [Event(step=step, kind=kind, text=text) for step, kind, text in result.events]
     if result.test is None:
-        text = "the code gives no test score (run.finish(test=…)): its last validation score is compared"
+        text = message("the code gives no test score (run.finish(test=…)): its last validation score is compared")
         events.append(Event(step=max(0, result.steps_done - 1), kind="no test", text=text))
     return RunRecord(
         spec=spec,

@@ -19,6 +19,7 @@ import safetensors.torch
 import torch
 
 from calando.errors import CorruptFile, plain
+from calando.language import message
 from calando.loops.kept_state import drop_kept, read_kept
 from calando.methods import find_method
 from calando.records import RunSpec
@@ -71,23 +72,27 @@ def take_weights(study_folder: Path, run: RunSpec, *, steps: int) -> LeftWeights
 def _kept(folder: Path, run: RunSpec, *, steps: int) -> tuple[LeftWeights, dict[str, Any]]:
     """What there is to take, and from where."""
     if run.strategy.average or find_method(run.strategy.method).eval_mode:
-        return LeftWeights("", "an average of its weights was judged, which is no network's state by itself"), {}
+        return LeftWeights(
+            "", message("an average of its weights was judged, which is no network's state by itself")
+        ), {}
     try:
         states = read_kept(folder)
     except CorruptFile as error:
         return LeftWeights("", plain(str(error)).split(";")[0]), {}
     if states is None:
-        return LeftWeights("", "its code keeps no state"), {}
+        return LeftWeights("", message("its code keeps no state")), {}
     if (at := states["run"]["step"]) != steps:
-        return LeftWeights("", f"its last checkpoint is of update {at} of {steps}"), {}
+        return LeftWeights("", message("its last checkpoint is of update {at} of {steps}", at=at, steps=steps)), {}
     networks = {name: state for name, state in states["objects"].items() if _is_network(state)}
     if networks:
         return LeftWeights(FILE), {"networks": networks}
     if states["own"] and not (folder / str(states["own"])).is_dir():
-        return LeftWeights("", "what its save= has written is on another machine, or gone"), {}
+        return LeftWeights("", message("what its save= has written is on another machine, or gone")), {}
     if states["own"]:
         return LeftWeights(FOLDER), {"folder": folder / str(states["own"])}
-    return LeftWeights("", f"what its code keeps ({', '.join(states['objects'])}) is no network"), {}
+    return LeftWeights(
+        "", message("what its code keeps ({objects}) is no network", objects=", ".join(states["objects"]))
+    ), {}
 
 
 def _is_network(state: object) -> bool:

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from calando.analysis.range_curves import Rule
-from calando.errors import CalandoError, CodeFailed, CorruptFile, DiskFull, UsageError, plain, reason_of
+from calando.errors import CalandoError, CodeFailed, CorruptFile, DiskFull, UsageError, line_of, reason_of, said_by
+from calando.language import message
 from calando.range_test import Found, find_for_run
 from calando.records import RangeRecord, RunRecord, TestScore
 from calando.records.follower import Progress
@@ -71,14 +72,21 @@ def perform(
     except Interrupted:
         return Stopped(lease)
     except DiskFull as error:
-        return Failed(lease, "disk", str(error))
+        return Failed(lease, "disk", said_by(error))
     except UsageError as error:
-        return Failed(lease, "user", plain(str(error)))
+        return Failed(lease, "user", line_of(error))
     except BaseException as error:  # the user's network, loss or data set may raise anything
         if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             raise  # workers ignore Ctrl-C: there, the user's own code raises it
         return Failed(
-            lease, "user", f"{job.spec.strategy.name} failed with {reason_of(error)}; {_logged(study_folder)}"
+            lease,
+            "user",
+            message(
+                "{name} failed with {reason}; {logged}",
+                name=job.spec.strategy.name,
+                reason=reason_of(error),
+                logged=_logged(study_folder),
+            ),
         )
 
 
@@ -86,13 +94,13 @@ def _logged(folder: Path) -> str:
     """Write the traceback of what is being handled, and return where it is, or why it is not there."""
     log = folder / "error.log"
     if log.exists() and not log.is_file():
-        return f"its traceback is not kept, since {log} is a folder or a pipe"
+        return message("its traceback is not kept, since {log} is a folder or a pipe", log=log)
     try:
         # A message may hold what no encoding has.
         log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        return f"its traceback could not be written to {log} ({error.strerror})"
-    return f"the traceback is in {log}"
+        return message("its traceback could not be written to {log} ({strerror})", log=log, strerror=error.strerror)
+    return message("the traceback is in {log}", log=log)
 
 
 def _train(job: Train, task: Workload, study_folder: Path, report: Report, left: Callable[[Fork], None]) -> RunRecord:
@@ -185,7 +193,13 @@ def _piece(job: TrainPiece, task: Workload, study_folder: Path, report: Report) 
 def _remove(folder: Path, error: CorruptFile) -> None:
     """Raises UsageError where the damaged checkpoint stays: what is read again would be damaged again."""
     if not drop_checkpoint(folder):
-        raise UsageError(f"{error}; calando may not remove it itself: make {str(folder.parent)!r} writable") from error
+        raise UsageError(
+            message(
+                "{error}; calando may not remove it itself: make {parent!r} writable",
+                error=said_by(error),
+                parent=str(folder.parent),
+            )
+        ) from error
 
 
 def failure(outcome: Failed) -> CalandoError:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from calando.analysis.also import LEAST_RUNS, Proposed, Tried
 from calando.analysis.grids import written
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.methods import find_method
 from calando.records import StrategySpec
 from calando.records.tuning import Also, TuneSpec
@@ -67,18 +68,32 @@ def read_also(given: str | Sequence[str], strategy: StrategySpec, *, budget: flo
     for name in names:
         if name == "batch_size":
             raise UsageError(
-                "also= has no batch_size, since another one makes another number of updates: tune at each batch_size= "
-                f"by itself; there is {', '.join(can)}"
+                message(
+                    "also= has no batch_size, since another one makes another number of updates: tune at each "
+                    "batch_size= by itself; there is {can}",
+                    can=", ".join(can),
+                )
             )
         if name not in NAMES:
-            raise UnknownName("hyper-parameter of also=", str(name), NAMES)
+            raise UnknownName(message("hyper-parameter of also="), str(name), NAMES)
         if name not in can:
             there = ", ".join(can) or "nothing to propose values for"
-            raise UsageError(f"{method.name} has no {name} to propose values for; there is {there}")
+            raise UsageError(
+                message(
+                    "{method} has no {name} to propose values for; there is {there}",
+                    method=method.name,
+                    name=name,
+                    there=there,
+                )
+            )
     if budget < LEAST_RUNS:
         raise UsageError(
-            f"also= takes whole runs once the rate is settled by one and a half: give a budget= of {LEAST_RUNS:g} or "
-            f"more, got {budget:g}"
+            message(
+                "also= takes whole runs once the rate is settled by one and a half: give a budget= of "
+                "{least_runs:g} or more, got {budget:g}",
+                least_runs=LEAST_RUNS,
+                budget=budget,
+            )
         )
     optuna()
     return tuple(name for name in NAMES if name in names)
@@ -93,7 +108,7 @@ def optuna() -> Any:
     try:
         import optuna as package
     except ModuleNotFoundError as error:
-        raise UsageError("also= needs optuna: pip install 'calando[tune]'") from error
+        raise UsageError(message("also= needs optuna: pip install 'calando[tune]'")) from error
     package.logging.set_verbosity(package.logging.WARNING)
     return package
 

@@ -102,7 +102,8 @@ class Scheduler:
             self.report(note)
         if self.study.beyond is None and self.study.rate_grids:
             self.note_once(
-                "rule", "this study was started by an older calando, so each grid is extended by at most one rate"
+                "rule",
+                message("this study was started by an older calando, so each grid is extended by at most one rate"),
             )
         self.executor: Executor | None = None
         self.sent: frozenset[str] | None = None  # what of the user's own the workers were given; None: they have all
@@ -220,7 +221,11 @@ class Scheduler:
                 if idle and self.queue.waiting:
                     self.note_once(
                         "idle",
-                        f"{idle} of {executor.slots} workers wait: the runs left start from those being trained",
+                        message(
+                            "{idle} of {slots} workers wait: the runs left start from those being trained",
+                            idle=idle,
+                            slots=executor.slots,
+                        ),
                     )
                 self.see_that_somebody_goes_on()
                 self.count()
@@ -231,7 +236,7 @@ class Scheduler:
                     self.take(outcome)
                 self.look_for_commands()
                 if self.stopping:
-                    raise StudyStopped("stopped by command; the command that started it goes on from there")
+                    raise StudyStopped(message("stopped by command; the command that started it goes on from there"))
         finally:
             if self.leases:
                 leaving = message(
@@ -294,20 +299,32 @@ class Scheduler:
                 # What a person asked for by hand ends no study that was asked for before.
                 self.steering.gave_up(digest)
                 self.queue.ended(number, digest)
-                self.tell(f"the branch {digest} failed, and is not tried again here: {outcome.message}")
+                why = outcome.message
+                self.tell(
+                    message("the branch {digest} failed, and is not tried again here: {why}", digest=digest, why=why)
+                )
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):
                 self.steering.was_lost(digest)
                 self.losses[digest] += 1
                 self.tell(
-                    f"a worker was lost ({reason}); its run goes on in another, "
-                    f"loss {self.losses[digest]} of at most {FORGIVEN_LOSSES}"
+                    message(
+                        "a worker was lost ({reason}); its run goes on in another, loss {losses} of at most {most}",
+                        reason=reason,
+                        losses=self.losses[digest],
+                        most=FORGIVEN_LOSSES,
+                    )
                 )
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(
-                        f"{job.spec.strategy.name} lost its worker {self.losses[digest]} times ({reason}); "
-                        f"{outcome.remedy}, then run the same command again"
+                        message(
+                            "{name} lost its worker {count} times ({why}); {remedy}, then run the same command again",
+                            name=job.spec.strategy.name,
+                            count=self.losses[digest],
+                            why=reason,
+                            remedy=outcome.remedy,
+                        )
                     )
                 self.put_back(number, job)
             case Stopped():

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import final
 
 from calando.errors import StudyStopped
+from calando.language import message
 from calando.records import RunRecord, RunSpec, TestScore
 from calando.records.follower import Progress
 from calando.study.jobs import Failed, Finished, Lease, Left, Outcome, Stopped, TestLook
@@ -26,7 +27,7 @@ from calando.tasks.workload import Workload
 __all__ = ["SteeredRun"]
 
 POLL_SECONDS = 0.2
-STOPPED = "stopped by command; the command that started it goes on from there"
+STOPPED = message("stopped by command; the command that started it goes on from there")
 
 
 @final
@@ -65,7 +66,10 @@ class SteeredRun:
                         raise KeyboardInterrupt
                 if self._answer not in self._made:
                     raise StudyStopped(
-                        f"the run rests by command; `calando steer {self._folder} resume`, then the same command again"
+                        message(
+                            "the run rests by command; `calando steer {folder} resume`, then the same command again",
+                            folder=self._folder,
+                        )
                     )
             finally:
                 self.steering.close()
@@ -131,8 +135,12 @@ class SteeredRun:
             if pressed:
                 raise KeyboardInterrupt
             self._listening.waits(
-                f"{open_ones[-1].strategy.name}, seed {open_ones[-1].seed}, is paused; "
-                f"`calando steer {self._folder} resume` lets it go on"
+                message(
+                    "{name}, seed {seed}, is paused; `calando steer {folder} resume` lets it go on",
+                    name=open_ones[-1].strategy.name,
+                    seed=open_ones[-1].seed,
+                    folder=self._folder,
+                )
             )
             time.sleep(POLL_SECONDS)
             if self.steering.look(at_once=True):

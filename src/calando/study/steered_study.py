@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, final
 
+from calando.language import message
 from calando.records import RunRecord, RunSpec, Store
 from calando.records.command_log import Branch
 from calando.study.executors import Executor
@@ -94,15 +95,23 @@ class StudyAsSteered:
     def paused_note(self, resting: Mapping[str, str]) -> str:
         """What to report where all that is left is paused; "": nobody has paused anything."""
         paused = next((digest for digest, why in resting.items() if why == "paused"), None)
-        return "" if paused is None else f"all that is left is paused; `{self._resume(paused)}` lets it go on"
+        return (
+            ""
+            if paused is None
+            else message("all that is left is paused; `{resume}` lets it go on", resume=self._resume(paused))
+        )
 
     def lacking_note(self, resting: Mapping[str, str]) -> str:
         """What the study needs and will not get, since it rests; "": nothing."""
         lacking = [digest for digest in resting if digest in self._study.plan.wanted]
         commands = ", ".join(f"`{self._resume(one)}`" for one in lacking)
         return commands and (
-            f"the comparison needs {len(lacking)} more, which rest by command: let them go on ({commands}), "
-            "and run the same command again"
+            message(
+                "the comparison needs {count} more, which rest by command: let them go on ({commands}), and "
+                "run the same command again",
+                count=len(lacking),
+                commands=commands,
+            )
         )
 
     def _resume(self, digest: str) -> str:

@@ -20,9 +20,10 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, final
+from typing import final
 
-from calando.errors import CalandoError, CorruptFile, DiskFull, FileLocked, UsageError, reason_of
+from calando.errors import CalandoError, CorruptFile, DiskFull, FileLocked, UsageError, reason_of, said_by
+from calando.language import message
 from calando.records import RunSpec
 from calando.records.command import Command, branch_of, parse_command
 from calando.records.command_log import Asked, Branch, CommandLog
@@ -31,47 +32,16 @@ from calando.records.task_spec import OwnTrainingSpec
 from calando.study.branch_start import keep_start, kept_step, spec_file, start_of
 from calando.study.checkpoint_cache import run_folder
 from calando.study.jobs import Train
+from calando.study.steered import Steered
 from calando.training.checkpoint import furthest_of, step_of
 
-__all__ = ["Steered", "Steering"]
+__all__ = ["Steering"]
 
 LOOK_SECONDS = 0.2
 DEAF_SECONDS = 20.0
 """Until the file of commands is tried again where it could not be used."""
 LEAST_LETTERS = 4
 """Of a digest, that name a run."""
-
-
-class Steered(Protocol):
-    """The coordinator, as steering sees it."""
-
-    def in_progress(self) -> Mapping[str, tuple[RunSpec, int]]:
-        """The runs that workers have now, by digest, each with the updates it has made as far as is known."""
-        ...
-
-    def all_runs(self) -> Mapping[str, RunSpec]:
-        """Every run that can be named: those asked for, made, and branches."""
-        ...
-
-    def is_made(self, digest: str) -> bool:
-        """Whether the run has ended."""
-        ...
-
-    def put_away(self, digest: str) -> bool:
-        """Have a run in progress save its state and end; False where its executor cannot."""
-        ...
-
-    def unknown_to_workers(self, spec: RunSpec) -> list[str]:
-        """Names of functions and parts of the user's own in a strategy, which the workers were not given."""
-        ...
-
-    def changed(self) -> None:
-        """A run rests now or goes on, or there is a branch."""
-        ...
-
-    def tell(self, note: str) -> None:
-        """Tell the user."""
-        ...
 
 
 class _Deaf(Exception):
@@ -121,7 +91,7 @@ class Steering:
                     # Killed between the two: it rests, or goes on, since it was accepted.
                     self._done(one)
                 elif one.state == "asked" and not one.run and one.line.lower() == "stop":
-                    self._refuse(one, "nobody trained when it was asked")
+                    self._refuse(one, message("nobody trained when it was asked"))
         self.look(at_once=True)
 
     def close(self) -> None:
@@ -183,7 +153,7 @@ class Steering:
         """A run has ended by itself: what was asked of it comes too late."""
         with self._unharmed():
             for asked in self._no_longer_waits(digest):
-                self._refuse(asked, "the run ended before it could be put away", target=digest)
+                self._refuse(asked, message("the run ended before it could be put away"), target=digest)
 
     def gave_up(self, digest: str) -> None:
         """A branch cannot be trained: it is tried again in the next session, since its code may be another then."""
@@ -215,24 +185,27 @@ class Steering:
         spec = self._trainer.all_runs()[digest]
         if digest in running:
             if command.verb == "resume" and digest not in self._asked:
-                raise UsageError("it is in progress")
+                raise UsageError(message("it is in progress"))
             if command.verb == "change":
                 branch_of(spec, command, step=running[digest][1])  # refused at once where it cannot be
             if not self._trainer.put_away(digest):
-                raise UsageError("its executor cannot put one run away; use --executor process, ray or inline")
+                raise UsageError(message("its executor cannot put one run away; use --executor process, ray or inline"))
             self._asked.setdefault(digest, []).append(asked)
             self._waits.add(asked.number)
             return False
         match command.verb:
             case "resume":
                 if digest not in self.resting:
-                    raise UsageError("it does not rest: it has ended, or waits for a worker")
+                    raise UsageError(message("it does not rest: it has ended, or waits for a worker"))
             case "pause" | "stop":
                 if self._trainer.is_made(digest):
-                    raise UsageError("it has ended")
+                    raise UsageError(message("it has ended"))
             case "change":
                 if self._trainer.is_made(digest) and command.since is None:
-                    raise UsageError(f"it has ended; say from where, as 'from {spec.steps // 2}: {command.text}'")
+                    half, text = spec.steps // 2, command.text
+                    raise UsageError(
+                        message("it has ended; say from where, as 'from {step}: {text}'", step=half, text=text)
+                    )
                 self._branch(asked, command, spec, reported=self._kept(spec) or 0)
                 return False
         self._rests_or_goes_on(asked, command, digest, step=self._kept(spec) or 0)
@@ -246,7 +219,7 @@ class Steering:
     def _rests_or_goes_on(self, asked: Asked, command: Command, digest: str, *, step: int) -> None:
         """A pause, a stop or a resume."""
         if command.verb != "resume" and self.resting.get(digest) == "left":
-            raise UsageError("it was left for a branch, and rests already; name the branch")
+            raise UsageError(message("it was left for a branch, and rests already; name the branch"))
         self._accept(asked, digest, step=step)
         self._done(asked)
 
@@ -278,7 +251,13 @@ class Steering:
             return found[0]
         named = ", ".join(f"{one} ({known[one].strategy.name}, seed {known[one].seed})" for one in found or likely)
         raise UsageError(
-            f"{'several runs are' if found else 'no run is'} meant by {asked.run!r}; name one of {named or 'none'}"
+            message(
+                "several runs are meant by {run!r}; name one of {named}"
+                if found
+                else "no run is meant by {run!r}; name one of {named}",
+                run=asked.run,
+                named=named or message("none"),
+            )
         )
 
     def _branch(self, asked: Asked, command: Command, parent: RunSpec, *, reported: int) -> None:
@@ -291,15 +270,22 @@ class Steering:
         spec = branch_of(parent, command, step=step)
         if unknown := self._trainer.unknown_to_workers(spec):
             raise UsageError(
-                f"its workers do not know {', '.join(map(repr, unknown))}: they are given the functions of strategies "
-                "and branches when they start; stop the study, ask again, and run the same command again"
+                message(
+                    "its workers do not know {unknown}: they are given the functions of strategies and branches "
+                    "when they start; stop the study, ask again, and run the same command again",
+                    unknown=", ".join(map(repr, unknown)),
+                )
             )
         since = step if command.since is None else command.since
         furthest = 0 if own or there is None else furthest_of(kept)
         if furthest > step and since < furthest:
             raise UsageError(
-                f"a controller has taken the run back from update {furthest} on, so a change before it would begin in "
-                f"another pass; ask 'from {furthest}: {command.text.rpartition(': ')[2]}'"
+                message(
+                    "a controller has taken the run back from update {furthest} on, so a change before it would "
+                    "begin in another pass; ask 'from {furthest}: {text}'",
+                    furthest=furthest,
+                    text=command.text.rpartition(": ")[2],
+                )
             )
         start, known = 0, self._trainer.is_made(spec.digest()) or spec.digest() in self.branches
         if not known:
@@ -309,8 +295,16 @@ class Steering:
         write_atomically(spec_file(self.folder, spec.digest()), json.dumps(document, indent=2).encode())
         self._accept(asked, digest, step=step, branch=branch)
         self._trainer.tell(
-            f"{parent.strategy.name}, seed {parent.seed}: {command.text!r} at update {since}; the branch "
-            f"{spec.digest()} goes on{'' if command.fork else ', and the run rests'}"
+            message(
+                "{name}, seed {seed}: {text!r} at update {since}; the branch {branch} goes on"
+                if command.fork
+                else "{name}, seed {seed}: {text!r} at update {since}; the branch {branch} goes on, and the run rests",
+                name=parent.strategy.name,
+                seed=parent.seed,
+                text=command.text,
+                since=since,
+                branch=spec.digest(),
+            )
         )
         if known:
             # Nothing is made for it that was not made, or is under way, already.
@@ -330,7 +324,7 @@ class Steering:
             raise _Deaf(error) from error
         if self._wrong:
             self._wrong = ""
-            self._trainer.tell("commands are heard again")
+            self._trainer.tell(message("commands are heard again"))
 
     @contextmanager
     def _unharmed(self) -> Iterator[None]:
@@ -340,19 +334,23 @@ class Steering:
         except _Deaf as error:
             self._looked = time.monotonic() + DEAF_SECONDS
             if not self._wrong:
-                self._trainer.tell(f"no command is heard now: {error}; training goes on")
-            self._wrong = str(error)
+                self._trainer.tell(
+                    message("no command is heard now: {error}; training goes on", error=said_by(error.because))
+                )
+            self._wrong = said_by(error)
 
     @contextmanager
     def _refused_unless_it_can_be(self, asked: Asked, *, target: str = "") -> Iterator[None]:
         try:
             yield
         except CorruptFile as error:
-            self._refuse(asked, f"its state could not be read: {error}", target=target)
+            self._refuse(asked, message("its state could not be read: {error}", error=said_by(error)), target=target)
         except (UsageError, DiskFull) as error:
-            self._refuse(asked, str(error), target=target)
+            self._refuse(asked, said_by(error), target=target)
         except OSError as error:
-            self._refuse(asked, f"its branch could not be stored ({reason_of(error)})", target=target)
+            self._refuse(
+                asked, message("its branch could not be stored ({reason})", reason=reason_of(error)), target=target
+            )
 
     def _no_longer_waits(self, digest: str) -> list[Asked]:
         """What was asked of a run in progress."""
@@ -384,4 +382,4 @@ class Steering:
     def _refuse(self, asked: Asked, why: str, *, target: str = "") -> None:
         with self._using() as log:
             log.refuse(asked, why, target=target)
-        self._trainer.tell(f"refused {asked.line!r}: {why}")
+        self._trainer.tell(message("refused {line!r}: {why}", line=asked.line, why=why))

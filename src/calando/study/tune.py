@@ -24,6 +24,7 @@ from calando.analysis.arms import Leg, Traced
 from calando.analysis.ride import Settled
 from calando.analysis.tuned import Stored, TuneResult, as_stored, game_of
 from calando.errors import CorruptFile, WorkerLost, plain
+from calando.language import message
 from calando.methods import find_method
 from calando.records import RunSpec, TestScore
 from calando.records.files import sweep
@@ -304,17 +305,27 @@ class _Tuning:
                 self.store.put(piece)
                 self.stored.add(piece)
                 self.status.charged += self.cost(piece)
-                self.tell(f"{job.spec.lr:.3g}: {outcome.message}; it counts as lost, as a whole run")
+                self.tell(
+                    message(
+                        "{lr:.3g}: {message}; it counts as lost, as a whole run",
+                        lr=job.spec.lr,
+                        message=outcome.message,
+                    )
+                )
             case Failed():
                 raise failure(outcome)
             case Lost(reason=reason):
                 digest = job.spec.digest()
                 self.losses[digest] += 1
-                self.tell(f"a worker was lost ({reason}); its run goes on in another")
+                self.tell(message("a worker was lost ({reason}); its run goes on in another", reason=reason))
                 if self.losses[digest] > FORGIVEN_LOSSES:
                     raise WorkerLost(
-                        f"lost a worker {self.losses[digest]} times ({reason}); try fewer --workers or a smaller "
-                        "--batch-size, then run the same command again"
+                        message(
+                            "lost a worker {losses} times ({reason}); try fewer --workers or a smaller --batch-size, "
+                            "then run the same command again",
+                            losses=self.losses[digest],
+                            reason=reason,
+                        )
                     )
                 return [job]
             case Stopped():
@@ -355,7 +366,9 @@ class _Tuning:
         try:
             export_weights(folder, weights)
         except CorruptFile as error:
-            self.tell(f"the run is trained again, to the same bits: {plain(str(error)).split(';')[0]}")
+            self.tell(
+                message("the run is trained again, to the same bits: {reason}", reason=plain(str(error)).split(";")[0])
+            )
             drop_checkpoint(folder)
             last = self.stored.pieces[run.digest()][-1]
             self.work([TrainPiece(run, start=last.start, until=last.until)])

@@ -54,7 +54,7 @@ def open_or_create(
                 asked=spec.budget,
             )
         )
-    what, remedy = f"the tuning in {str(folder)!r}", "name another folder="
+    what, remedy = message("the tuning in {folder!r}", folder=str(folder)), message("name another folder=")
     before = identity = store.meta("identity")
     if isinstance(task, OwnTraining):
         notes = recognised_code(store.meta("fingerprint"), task, what=what, remedy=remedy)

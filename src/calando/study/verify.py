@@ -52,9 +52,9 @@ THOROUGH_RUNS, THOROUGH_PATHS = 3, 64
 REPEATED_SAMPLES = 64
 RETRACED = 6
 ROUNDED_ALIKE, ROUNDED_OTHERWISE, RATES = 1e-6, 1e-4, 1e-9
-ELSEWHERE = (
-    "the network, the loss or the data keep state that cannot be copied for each run (a global variable, a class's "
-    "attribute, a file), or draw from a generator that nobody seeds"
+ELSEWHERE = message(
+    "the network, the loss or the data keep state that cannot be copied for each run (a global "
+    "variable, a class's attribute, a file), or draw from a generator that nobody seeds"
 )
 
 
@@ -107,7 +107,9 @@ def thorough_doubt(paths: list[RunPath], task: Workload) -> str:
     deepest = sorted((pair for pair in pairs if pair[0] > 0), key=lambda pair: -pair[0])
     for step, one, other in deepest[:THOROUGH_RUNS]:
         if doubt := difference_when_forked(one.spec, other.spec, task, step=step, until=other.spec.steps):
-            return f"{other.spec.strategy.name} from {one.spec.strategy.name}: {doubt}"
+            return message(
+                "{name} from {other}: {doubt}", name=other.spec.strategy.name, other=one.spec.strategy.name, doubt=doubt
+            )
     return ""
 
 
@@ -124,7 +126,11 @@ def difference_when_forked(carrier: RunSpec, spec: RunSpec, task: Workload, *, s
             save_checkpoint(_trained(carrier, task, until=step), place)
             forked = _trained(spec, task, until=until, origin=place)
         except (CalandoError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            return f"its state cannot be put into a checkpoint and back ({type(error).__name__}: {error})"
+            return message(
+                "its state cannot be put into a checkpoint and back ({kind}: {error})",
+                kind=type(error).__name__,
+                error=str(error),
+            )
         return _first_difference(alone, forked)
 
 
@@ -153,11 +159,22 @@ def difference_when_repeated(spec: RunSpec, task: Workload) -> tuple[str, tuple[
     for update in range(min(one.seen, other.seen)):
         if one.losses[update].tobytes() != other.losses[update].tobytes():
             return (
-                f"the loss of update {update} is {one.losses[update]:.6g}, and {other.losses[update]:.6g} in another "
-                f"run that is its equal; {ELSEWHERE}"
+                message(
+                    "the loss of update {update} is {one:.6g}, and {other:.6g} in another run that is its "
+                    "equal; {elsewhere}",
+                    update=update,
+                    one=one.losses[update],
+                    other=other.losses[update],
+                    elsewhere=ELSEWHERE,
+                )
             ), moved
     if repr(first) != repr(second):
-        return f"two equal networks have validation losses of {first[0]:.6g} and {second[0]:.6g}; {ELSEWHERE}", moved
+        return message(
+            "two equal networks have validation losses of {first:.6g} and {second:.6g}; {elsewhere}",
+            first=first[0],
+            second=second[0],
+            elsewhere=ELSEWHERE,
+        ), moved
     return "", moved
 
 
@@ -174,24 +191,29 @@ def _first_difference(alone: TrainState, forked: TrainState) -> str:
     for update in range(alone.seen):
         one, other = float(alone.losses[update]), float(forked.losses[update])
         if one != other and not (one != one and other != other):
-            return (
-                f"the loss of update {update} is {other:.6g} from a checkpoint and {one:.6g} without; "
-                "the network, the loss or the data keep state that is in no parameter or buffer"
+            return message(
+                "the loss of update {update} is {other:.6g} from a checkpoint and {one:.6g} without; the "
+                "network, the loss or the data keep state that is in no parameter or buffer",
+                update=update,
+                other=other,
+                one=one,
             )
     theirs, ours = capture(alone).tensors, capture(forked).tensors
     if theirs.keys() != ours.keys():
-        return f"it has other state from a checkpoint: {', '.join(sorted(theirs.keys() ^ ours.keys())[:3])}"
+        return message(
+            "it has other state from a checkpoint: {keys}", keys=", ".join(sorted(theirs.keys() ^ ours.keys())[:3])
+        )
     for name, value in theirs.items():
         if not torch.equal(value.isnan(), ours[name].isnan()) or not torch.equal(
             value.nan_to_num(), ours[name].nan_to_num()
         ):
-            return f"{name} differs after a checkpoint"
+            return message("{name} differs after a checkpoint", name=name)
     return ""
 
 
 def check_retraced(store: Store, task: Workload) -> tuple[str, ...]:
     """What to report of a study whose stored runs may not be those of today's code; UsageError where they are not."""
-    name = f"study {str(store.folder)!r}"
+    name = message("study {folder!r}", folder=str(store.folder))
     records = store.runs(traces=False)
     seen: set[str] = set()
     for digest, record in records.items():
@@ -201,8 +223,13 @@ def check_retraced(store: Store, task: Workload) -> tuple[str, ...]:
         seen.add(text)
         if (step := _first_other_rate(store.run(digest))) is not None:
             raise UsageError(
-                f"the schedule of {record.spec.strategy.name!r} has changed since {name} was started: its function "
-                f"gives another rate at step {step}; bring back what was there, or give the function another name"
+                message(
+                    "the schedule of {strategy!r} has changed since {study} was started: its function gives another "
+                    "rate at step {step}; bring back what was there, or give the function another name",
+                    strategy=record.spec.strategy.name,
+                    study=name,
+                    step=step,
+                )
             )
     for digest, record in records.items():
         if not _can_be_compared(record):
@@ -218,13 +245,22 @@ def check_retraced(store: Store, task: Workload) -> tuple[str, ...]:
         again = _first_losses(record, task, len(before))
         if again is None or not np.array_equal(now, again, equal_nan=True):
             return (
-                f"training varies from look to look, so whether it has changed since {name} was started is unknown",
+                message(
+                    "training varies from look to look, so whether it has changed since {name} was started is unknown",
+                    name=name,
+                ),
             )
         step = int(np.argmin(near))
         raise UsageError(
-            f"the network, the loss or what they use has changed since {name} was started: the loss of update {step} "
-            f"was {before[step]:.9g} and is {now[step]:.9g}; bring back what was there, or name another --study to "
-            "begin another"
+            message(
+                "the network, the loss or what they use has changed since {name} was started: the loss of "
+                "update {step} was {before:.9g} and is {now:.9g}; bring back what was there, or name another "
+                "--study to begin another",
+                name=name,
+                step=step,
+                before=before[step],
+                now=now[step],
+            )
         )
     return ()
 

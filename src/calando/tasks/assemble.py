@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from calando.errors import CalandoError, DataWarning, UsageError, plain, reason_of, unless_it_fails
+from calando.errors import CalandoError, DataWarning, UsageError, plain, reason_of, said_by, unless_it_fails
+from calando.language import message
 from calando.tasks import tree
 from calando.tasks.augment import Augment, parse_augment
 from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out, take_stratified
@@ -73,7 +74,13 @@ def assemble(
     """
     count = count_classes(train, names=class_names, classes=classes)
     if class_names is not None and len(class_names) != count:
-        raise UsageError(f"class_names has {len(class_names)} names for {count} classes; give one a class")
+        raise UsageError(
+            message(
+                "class_names has {names} names for {count} classes; give one a class",
+                names=len(class_names),
+                count=count,
+            )
+        )
     cut = tuple(what for part, what in ((test, WHOLE_CUT[0]), (validation, WHOLE_CUT[1])) if part is None)
     if len(cut) == 2 or class_names is not None:
         check_enough(train.labels.numpy(), cut=cut, names=class_names)
@@ -82,10 +89,10 @@ def assemble(
     twin = train if clean is None else clean
     # The test part first, so that it is the same whatever the validation fraction.
     if test is None:
-        kept, held = _cut(train, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+        kept, held = _cut(train, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what=WHOLE_CUT[0])
         train, twin, test = train.take(kept), twin.take(kept), twin.take(held)
     if validation is None:
-        kept, held = _cut(train, fraction=validation_fraction, purpose=Purpose.VALIDATION_SPLIT, what="validation part")
+        kept, held = _cut(train, fraction=validation_fraction, purpose=Purpose.VALIDATION_SPLIT, what=WHOLE_CUT[1])
         train, validation = train.take(kept), twin.take(held)
     # After the cuts, so that a limited training is judged on the same samples as a whole one.
     train = limited(train, train_limit)
@@ -129,8 +136,11 @@ def check_augment(augment: Augment, made: Workload) -> None:
     augment.check_acts(speech=made.front_end is not None)
     if augment.mixes and not isinstance(made.loss, CrossEntropy):
         raise UsageError(
-            f"augmentation {augment}: mixup gives shares of classes as targets, which the cross-entropy takes; leave "
-            "mixup or the loss of your own out"
+            message(
+                "augmentation {augment}: mixup gives shares of classes as targets, which the "
+                "cross-entropy takes; leave mixup or the loss of your own out",
+                augment=str(augment),
+            )
         )
 
 
@@ -146,7 +156,7 @@ def fitting_network(task: Workload) -> Workload:
         own = task.fresh()
         network = own.build()
         if not any(parameter.requires_grad for parameter in network.parameters()):
-            raise UsageError(f"network {task.build.name!r} has no weights to train")
+            raise UsageError(message("network {name!r} has no weights to train", name=task.build.name))
         samples = own.read(own.train, torch.tensor([0, min(1, len(own.train) - 1)]))
         try:
             if own.classes:
@@ -157,13 +167,17 @@ def fitting_network(task: Workload) -> Workload:
             spread = [str(one.message) for one in warned if _SPREADS in str(one.message)]
             if spread and task.forward is None:
                 raise UsageError(
-                    f"the loss spreads outputs {_shape(outputs)} over targets {_shape(samples.targets)}, each to every "
-                    'other: let the network or the loss give both one shape; loss="mse" does so by itself'
+                    message(
+                        "the loss spreads outputs {outputs} over targets {targets}, each to every other: let the "
+                        'network or the loss give both one shape; loss="mse" does so by itself',
+                        outputs=_shape(outputs),
+                        targets=_shape(samples.targets),
+                    )
                 )
             for one in warned:
                 warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
             if not loss.requires_grad:
-                raise UsageError("the loss has no gradient: it was detached, or depends on no weight")
+                raise UsageError(message("the loss has no gradient: it was detached, or depends on no weight"))
             tally = own.metric.begin()
             detached = tree.mapped(outputs, torch.Tensor.detach)
             tally.add(detached, samples, float(loss.detach()))
@@ -171,20 +185,34 @@ def fitting_network(task: Workload) -> Workload:
             doubtful = own.metric.name == "r2" or math.isnan(tally.score())
             if doubtful and math.isnan(_untrained_score(own, network)):
                 raise UsageError(
-                    f"metric {own.metric.name!r} gives nan for the untrained network on the {len(own.validation)} "
-                    "samples of the validation part: give it one that is a number there, or a larger part"
+                    message(
+                        "metric {name!r} gives nan for the untrained network on the {count} samples of the "
+                        "validation part: give it one that is a number there, or a larger part",
+                        name=own.metric.name,
+                        count=len(own.validation),
+                    )
                 )
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the user's code may raise anything
-            why = str(error) if isinstance(error, CalandoError) else f"{reason_of(error)}; {_given(samples, task)}"
-            raise UsageError(f"network {task.build.name!r} with its loss and metric: {why}") from error
+            why = said_by(error)
+            if not isinstance(error, CalandoError):
+                why = message("{reason}; {given}", reason=reason_of(error), given=_given(samples, task))
+            raise UsageError(
+                message("network {name!r} with its loss and metric: {why}", name=task.build.name, why=why)
+            ) from error
     scores = unless_it_fails(lambda: logits_of(outputs))
     return replace(
         task,
         outputs=None if scores is None or scores.ndim < 2 else tuple(scores.shape[1:]),
         doubts=tuple(
-            dict.fromkeys([*task.doubts, *(f"forward: {plain(why)}" for why in spread), *_shares(task, scores)])
+            dict.fromkeys(
+                [
+                    *task.doubts,
+                    *(message("forward: {warning}", warning=plain(why)) for why in spread),
+                    *_shares(task, scores),
+                ]
+            )
         ),
     )
 
@@ -201,7 +229,7 @@ def _shares(task: Workload, scores: torch.Tensor | None) -> list[str]:
     sums = [scores.detach().sum(axis) for axis in {1, scores.ndim - 1}]
     if bool((scores < 0).any()) or not any(torch.allclose(one, torch.ones_like(one), atol=1e-4) for one in sums):
         return []
-    doubt = (
+    doubt = message(
         "the network's outputs are probabilities, and the cross-entropy takes scores (logits): leave its softmax out"
     )
     warnings.warn(doubt, DataWarning, stacklevel=4)
@@ -226,7 +254,13 @@ def _check_scores(task: Workload, network: nn.Module, samples: Samples) -> None:
         outputs = called(network, samples)
     scores = logits_of(outputs)
     if tuple(scores.shape) != (samples.count, task.classes):
-        raise UsageError(f"it must give [N, {task.classes}] scores, and gives {tuple(scores.shape)} for N = 2")
+        raise UsageError(
+            message(
+                "it must give [N, {classes}] scores, and gives {shape} for N = 2",
+                classes=task.classes,
+                shape=tuple(scores.shape),
+            )
+        )
 
 
 def _given(samples: Samples, task: Workload) -> str:
@@ -237,17 +271,26 @@ def _given(samples: Samples, task: Workload) -> str:
         for name, part in parts.items()
         for where, one in tree.leaves(part, name)
     ]
-    hint = "" if task.forward is None else "; forward is called with the network and the batch, nothing else"
     if task.build.own is None and isinstance(samples.inputs, torch.Tensor) and samples.inputs.ndim == 2:
         rows = samples.inputs.is_floating_point()
-        hint = (
-            f"; networks of {'rows are mlp-128-128 and linear' if rows else 'tokens are gru-128 and transformers:gpt2'}"
+        return message(
+            "the samples are {each}; networks of rows are mlp-128-128 and linear"
+            if rows
+            else "the samples are {each}; networks of tokens are gru-128 and transformers:gpt2",
+            each=", ".join(each),
         )
-    return f"the samples are {', '.join(each)}{hint}"
+    return message(
+        "the samples are {each}"
+        if task.forward is None
+        else "the samples are {each}; forward is called with the network and the batch, nothing else",
+        each=", ".join(each),
+    )
 
 
 def _shape(outputs: object) -> str:
-    return str(tuple(outputs.shape)) if isinstance(outputs, torch.Tensor) else f"a {type(outputs).__name__}"
+    if isinstance(outputs, torch.Tensor):
+        return str(tuple(outputs.shape))
+    return message("a {kind}", kind=type(outputs).__name__)
 
 
 def limited(train: AnySource, train_limit: int | None) -> AnySource:

@@ -17,14 +17,16 @@ from typing import Any
 
 import torch
 
-from calando.errors import DataError, UsageError, unless_it_fails
-from calando.tasks import tree
+from calando.errors import DataError, UsageError, said_by, unless_it_fails
+from calando.language import message
 from calando.tasks.assemble import fitting_network, limited, normalisation
 from calando.tasks.augment import parse_augment
-from calando.tasks.labels import TEST_FRACTION, check_enough, count_classes, hold_out
+from calando.tasks.labels import TEST_FRACTION, WHOLE_CUT, check_enough, count_classes, hold_out
 from calando.tasks.metrics import METRICS, Metric, by_own_loss
+from calando.tasks.nested_checks import check_alike, check_twin, class_numbers_of, gaps, refuse_constant
+from calando.tasks.nested_dataset import Nested
 from calando.tasks.nested_notes import chosen_parts, collated, far_from_zero, maybe_labels
-from calando.tasks.nested_source import Nested, NestedDataset, NestedSource
+from calando.tasks.nested_source import NestedSource
 from calando.tasks.network_factory import network_factory
 from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples, classes_last
 from calando.tasks.randomness import Purpose, steps_per_epoch
@@ -75,20 +77,36 @@ def assemble_nested(
         parts = {id(part): part for part in (train, validation, test, clean) if part is not None}
         for part in parts.values():
             if part.class_numbers is None:
-                raise DataError(f"{part.origin}: its labels are no whole numbers, those of {train.origin} are")
+                raise DataError(
+                    message(
+                        "{origin}: its labels are no whole numbers, those of {train} are",
+                        origin=part.origin,
+                        train=train.origin,
+                    )
+                )
             part.labels = part.class_numbers
         with _numbers_meant(asked is None and class_names is None and classes is None):
             count = count_classes(train, names=class_names, classes=classes)
         if class_names is not None and len(class_names) != count:
-            raise UsageError(f"class_names has {len(class_names)} names for {count} classes; give one a class")
+            raise UsageError(
+                message(
+                    "class_names has {names} names for {count} classes; give one a class",
+                    names=len(class_names),
+                    count=count,
+                )
+            )
         loss = CrossEntropy(label_smoothing)
-        missing = tuple(what for what, part in (("test part", test), ("validation part", validation)) if part is None)
+        missing = tuple(what for what, part in zip(WHOLE_CUT, (test, validation), strict=True) if part is None)
         with _numbers_meant(asked is None and class_names is None and classes is None):
             check_enough(train.labels.numpy(), cut=missing, names=class_names)
     elif classes is not None or class_names is not None or label_smoothing:
         what = "classes" if classes is not None else "class_names" if class_names is not None else "label_smoothing"
         raise UsageError(
-            f"{what} is for samples of one class each, and the targets of {train.origin} are none; leave it out"
+            message(
+                "{what} is for samples of one class each, and the targets of {origin} are none; leave it out",
+                what=what,
+                origin=train.origin,
+            )
         )
     elif isinstance(loss, CrossEntropy):
         loss = NamedLoss("cross_entropy")
@@ -99,18 +117,21 @@ def assemble_nested(
         metric = by_own_loss(metric)
     if loss is None and forward is None and metric.name in _TOKENS and getattr(first.targets, "ndim", 1) > 1:
         raise UsageError(
-            f"metric {metric.name!r} would compare each output with the label at its own place, and whether the "
-            "network shifts them is unknown; give metric= as a function of (outputs, batch)"
+            message(
+                "metric {name!r} would compare each output with the label at its own place, and whether "
+                "the network shifts them is unknown; give metric= as a function of (outputs, batch)",
+                name=metric.name,
+            )
         )
     train, validation, test = _in_parts(train, validation, test, clean, validation_fraction)
     train = limited(train, train_limit)
-    _check_alike(train, (validation, test), classes=count)
+    check_alike(train, (validation, test), classes=count)
     if forward is None and isinstance(loss, NamedLoss) and isinstance(train, NestedSource):
-        _refuse_constant(train)
+        refuse_constant(train)
     several = forward is None and loss == NamedLoss("cross_entropy")
-    largest = _class_numbers_of((train, validation, test)) if several else -1
+    largest = class_numbers_of((train, validation, test)) if several else -1
     if several and outputs is None:
-        notes = (*notes, *_gaps(train))
+        notes = (*notes, *gaps(train))
     steps_per_epoch(len(train), batch_size)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
@@ -153,35 +174,6 @@ def assemble_nested(
     return _enough_scores(fitting_network(made), largest=largest)
 
 
-def _refuse_constant(train: NestedSource) -> None:
-    wanted = train.targets(torch.arange(len(train)))
-    if isinstance(wanted, torch.Tensor) and len(wanted) > 1 and bool((wanted == wanted[:1]).all()):
-        raise DataError(f"{train.origin}: every sample has the same targets, so there is nothing to learn")
-
-
-def _class_numbers_of(parts: tuple[Nested, ...]) -> int:
-    """The largest class number of all pixels or tokens; DataError where one is negative."""
-    largest = -1
-    for part in parts:
-        found = part.whole_targets()
-        if found.least is not None and found.least < 0:
-            raise DataError(
-                f"{part.origin}: a target is {found.least}; classes are numbered from 0, and what is left out is -100"
-            )
-        largest = max(largest, -1 if found.most is None else found.most)
-    return largest
-
-
-def _gaps(train: Nested) -> list[str]:
-    """A sentence where class numbers are left free, as by a mask's 255 for "no class"."""
-    found = train.whole_targets()
-    if not found.gaps or found.most is None:
-        return []
-    free = ", ".join(map(str, found.gaps[:5])) + (f" … ({len(found.gaps)})" if len(found.gaps) > 5 else "")
-    what = f"{train.origin}: class numbers go up to {found.most}, and {free} occur nowhere"
-    return [f"{what}; if {found.most} marks what is left out, write -100 in its place"]
-
-
 def _enough_scores(task: Workload, *, largest: int) -> Workload:
     """The task, whose network has a score for each class number (UsageError)."""
     outputs = task.outputs
@@ -195,8 +187,13 @@ def _enough_scores(task: Workload, *, largest: int) -> Workload:
     # Of a Dataset that is padded at random it is unknown.
     if (count := unless_it_fails(scores)) is not None and count <= largest:
         raise UsageError(
-            f"network {task.build.name!r} gives {count} scores, and the largest class number among the "
-            f"targets is {largest}; give it more outputs, or write -100 where a target is left out"
+            message(
+                "network {name!r} gives {count} scores, and the largest class number among the targets "
+                "is {largest}; give it more outputs, or write -100 where a target is left out",
+                name=task.build.name,
+                count=count,
+                largest=largest,
+            )
         )
     return task
 
@@ -209,7 +206,9 @@ def _numbers_meant(unsaid: bool) -> Iterator[None]:
     except DataError as error:
         if not unsaid:
             raise
-        raise DataError(f'{error}; or, if the targets are numbers and no classes, give loss="mse"') from error
+        raise DataError(
+            message('{error}; or, if the targets are numbers and no classes, give loss="mse"', error=said_by(error))
+        ) from error
 
 
 def _usual_loss(first: Samples, *, origin: str) -> Loss | None:
@@ -219,10 +218,17 @@ def _usual_loss(first: Samples, *, origin: str) -> Loss | None:
     if not isinstance(targets, torch.Tensor):
         if _holds_text(targets):
             raise DataError(
-                f"{origin}: targets are texts; number the classes 0, 1, 2 … and give their names as class_names="
+                message(
+                    "{origin}: targets are texts; number the classes 0, 1, 2 … and give their names as class_names=",
+                    origin=origin,
+                )
             )
         raise UsageError(
-            f"{origin}: targets are several; give loss= as a function of (outputs, targets), or forward=, or numbers"
+            message(
+                "{origin}: targets are several; give loss= as a function of (outputs, targets), or "
+                "forward=, or numbers",
+                origin=origin,
+            )
         )
     if targets.dtype == torch.bool:
         return NamedLoss("bce")
@@ -248,80 +254,34 @@ def _in_parts(
     twin = train if clean is None else clean
     if len(twin) != len(train):
         raise DataError(
-            f"clean: {len(twin)} samples, but train has {len(train)}; it must hold the same in the same order"
+            message(
+                "clean: {count} samples, but train has {wanted}; it must hold the same in the same order",
+                count=len(twin),
+                wanted=len(train),
+            )
         )
     if clean is not None:
-        _check_twin(train, clean)
+        check_twin(train, clean)
     if test is None:
-        kept, held = _cut(train, TEST_FRACTION, Purpose.TEST_SPLIT, "test part")
+        kept, held = _cut(train, TEST_FRACTION, Purpose.TEST_SPLIT, WHOLE_CUT[0])
         train, twin, test = train.take(kept), twin.take(kept), twin.take(held)
     if validation is None:
-        kept, held = _cut(train, fraction, Purpose.VALIDATION_SPLIT, "validation part")
+        kept, held = _cut(train, fraction, Purpose.VALIDATION_SPLIT, WHOLE_CUT[1])
         train, validation = train.take(kept), twin.take(held)
     return train, validation, test
 
 
-def _check_twin(train: Nested, clean: Nested) -> None:
-    """Refuse a twin whose targets are of other samples; what has several values may be changed with the inputs."""
-    both = [part.class_numbers for part in (train, clean)]
-    if isinstance(train, NestedSource) and isinstance(clean, NestedSource):
-        both = [part.targets(torch.arange(len(part))) for part in (train, clean)]
-    one, other = both
-    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor) or one.ndim != 1 or other.ndim != 1:
-        return
-    if len(unequal := (one != other).nonzero().flatten()):
-        place = int(unequal[0])
-        raise DataError(
-            f"clean: sample {place} has target {other[place]:g}, and in train {one[place]:g}; it must hold the same in "
-            "the same order"
-        )
-
-
 def _cut(source: Source, fraction: float, purpose: Purpose, what: str) -> tuple[torch.Tensor, torch.Tensor]:
     if len(source) < 2:
-        raise DataError(f"{source.origin}: one sample cannot be cut; a {what} is cut off, which needs at least 2")
+        raise DataError(
+            message(
+                "{origin}: one sample cannot be cut; a {what} is cut off, which needs at least 2",
+                origin=source.origin,
+                what=what,
+            )
+        )
     kept, held = hold_out(source.labels.numpy(), fraction=fraction, purpose=purpose, what=what)
     return torch.from_numpy(kept), torch.from_numpy(held)
-
-
-def _check_alike(train: Nested, others: tuple[Nested, ...], *, classes: int) -> None:
-    """Refuse parts of another make, labels outside the classes, and values that are not finite (DataError)."""
-
-    def make(part: Nested) -> list[tuple[str, torch.dtype, tuple[int, ...] | None]]:
-        whole = part.read(torch.tensor([0])).batch
-        own_collate = isinstance(part, NestedDataset) and part.collate is not None
-        return [
-            (where, one.dtype, None if own_collate else tuple(one.shape[1:]))
-            for where, one in tree.leaves(whole, "batch")
-        ]
-
-    expected = make(train)
-    for part in (train, *others):
-        if (came := make(part)) != expected:
-            theirs, ours = next(((a, b) for a, b in zip(expected, came, strict=False) if a != b), (None, None))
-            raise DataError(
-                f"{part.origin}: samples are of another make than those of {train.origin}: {_described(ours)}, and "
-                f"there {_described(theirs)}; make them alike"
-            )
-        if isinstance(part, NestedSource) and part.read(torch.arange(len(part))).weight == 0:
-            raise DataError(f"{part.origin}: every target is -100, which is left out; give some that are classes")
-        if (bad := part.first_not_finite()) is not None:
-            raise DataError(f"{part.origin}: sample {bad} has a NaN or infinite value; correct or remove it")
-        outside = ((part.labels < 0) | (part.labels >= max(classes, 1))).nonzero().flatten()
-        if len(outside):
-            place = int(outside[0])
-            raise DataError(
-                f"{part.origin}: sample {place} has label {int(part.labels[place])}, but the training part's classes "
-                f"are 0 … {classes - 1}; correct or remove it"
-            )
-
-
-def _described(make: tuple[str, torch.dtype, tuple[int, ...] | None] | None) -> str:
-    if make is None:
-        return "other values"
-    where, kind, shape = make
-    axes = "" if shape is None else " [" + ", ".join(["N", *map(str, shape)]) + "]"
-    return f"{where} is {kind}{axes}"
 
 
 def _width(first: Samples, loss: Loss | None, train: Nested) -> int | None:
@@ -339,11 +299,21 @@ def _fitting_augment(text: str, train: Nested, first: Samples) -> Any:
     if not augment.parts:
         return augment
     if train.shape is None:
-        raise UsageError(f"augmentation {text} is for images, and the samples of {train.origin} are none; leave it out")
+        raise UsageError(
+            message(
+                "augmentation {text} is for images, and the samples of {origin} are none; leave it out",
+                text=text,
+                origin=train.origin,
+            )
+        )
     if isinstance(first.targets, torch.Tensor) and first.targets.ndim > 2:
         raise UsageError(
-            f"augmentation {text} moves pixels, and targets {tuple(first.targets.shape)} would stay where they are; "
-            "augment in a Dataset of your own, which changes both"
+            message(
+                "augmentation {text} moves pixels, and targets {shape} would stay where they are; "
+                "augment in a Dataset of your own, which changes both",
+                text=text,
+                shape=tuple(first.targets.shape),
+            )
         )
     augment.check_fits(*train.shape[1:])
     return augment

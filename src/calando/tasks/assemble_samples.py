@@ -69,7 +69,7 @@ def assemble_samples(data: SampleData, spec: WorkloadSpec) -> Workload:
 def _cut(data: SampleData, labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
     """Rows that are kept, and those of the validation part."""
     if not data.by_position:
-        return hold_out(labels, fraction=fraction, purpose=Purpose.VALIDATION_SPLIT, what="validation part")
+        return hold_out(labels, fraction=fraction, purpose=Purpose.VALIDATION_SPLIT, what=WHOLE_CUT[1])
     held = min(max(round(fraction * len(labels)), 1), len(labels) - 1)
     places = np.arange(len(labels))
     return places[:-held], places[-held:]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.tasks.augment_speech import ActsOn, Mixup, Noise, Shift, Spec
 from calando.tasks.randomness import Purpose, stream
 
@@ -187,13 +188,19 @@ class Augment:
         for part in self.parts:
             if part.acts_on == "images" and speech:
                 raise UsageError(
-                    f"augmentation {part} is of pictures, these are recordings; take shift(100), noise(5, 20), "
-                    "spec(20, 8), mixup(0.2) or none"
+                    message(
+                        "augmentation {part} is of pictures, these are recordings; take shift(100), noise(5, "
+                        "20), spec(20, 8), mixup(0.2) or none",
+                        part=str(part),
+                    )
                 )
             if part.acts_on in ("recordings", "log-mel pictures") and not speech:
                 raise UsageError(
-                    f"augmentation {part} is of speech, these are no recordings; take crop(4), flip, cutout(8), "
-                    "mixup(0.2) or none"
+                    message(
+                        "augmentation {part} is of speech, these are no recordings; take crop(4), flip, "
+                        "cutout(8), mixup(0.2) or none",
+                        part=str(part),
+                    )
                 )
 
     def check_fits(self, height: int, width: int) -> None:
@@ -210,19 +217,34 @@ class Augment:
         for part in self.parts:
             if isinstance(part, Spec) and (part.frames >= width or part.mels >= height):
                 raise UsageError(
-                    f"augmentation {part} needs log-mel pictures of more than {part.frames} frames and {part.mels} "
-                    f"mels, got {width} frames and {height} mels"
+                    message(
+                        "augmentation {part} needs log-mel pictures of more than {frames} frames and {mels} "
+                        "mels, got {width} frames and {height} mels",
+                        part=str(part),
+                        frames=part.frames,
+                        mels=part.mels,
+                        width=width,
+                        height=height,
+                    )
                 )
             if isinstance(part, Crop | Cutout) and part.pixels >= min(height, width):
                 raise UsageError(
-                    f"augmentation {part} needs images larger than {part.pixels} pixels, got {width}x{height}; "
-                    f"choose at most {min(height, width) - 1}"
+                    message(
+                        "augmentation {part} needs images larger than {pixels} pixels, got {width}x{height}; "
+                        "choose at most {most}",
+                        part=str(part),
+                        pixels=part.pixels,
+                        width=width,
+                        height=height,
+                        most=min(height, width) - 1,
+                    )
                 )
 
     def __str__(self) -> str:
         return "+".join(map(str, self.parts)) or "none"
 
 
+_CROP = message("crop(PIXELS) or crop(PIXELS, reflect)")
 _PART = re.compile(r"\s*([A-Za-z_]+)\s*(?:\(([^()]*)\))?\s*")
 _CHOICES = (
     *("none", "crop(4)", "crop(4, reflect)", "flip", "cutout(8)", "mixup(0.2)"),
@@ -245,29 +267,31 @@ def parse_augment(text: str) -> Augment:
         return Augment()
     parts = tuple(_part(part) for part in text.split("+"))
     if sum(isinstance(part, Mixup) for part in parts) > 1:
-        raise UsageError(f"augmentation {text.strip()!r}: a batch is mixed once; leave all mixups but one out")
+        raise UsageError(
+            message("augmentation {text!r}: a batch is mixed once; leave all mixups but one out", text=text.strip())
+        )
     return Augment(parts)
 
 
 def _part(text: str) -> AnyPart:
     found = _PART.fullmatch(text)
     if found is None or found[1] not in _READ:
-        raise UnknownName("augmentation", text.strip(), _CHOICES, hint="join parts by +, e.g. crop(4)+flip")
+        raise UnknownName("augmentation", text.strip(), _CHOICES, hint=message("join parts by +, e.g. crop(4)+flip"))
     arguments = [argument.strip() for argument in found[2].split(",")] if found[2] is not None else []
     return _READ[found[1]](text.strip(), arguments)
 
 
 def _flip(text: str, arguments: list[str]) -> Flip:
     if any(arguments):
-        raise UsageError(f"augmentation {text!r}: flip takes no arguments")
+        raise UsageError(message("augmentation {text!r}: flip takes no arguments", text=text))
     return Flip()
 
 
 def _crop(text: str, arguments: list[str]) -> Crop:
     reflect = arguments[1:] == ["reflect"]
     if len(arguments) == 1 or reflect:
-        return Crop(_pixels(text, arguments[0], name="crop", form="crop(PIXELS) or crop(PIXELS, reflect)"), reflect)
-    return Crop(_pixels(text, "", name="crop", form="crop(PIXELS) or crop(PIXELS, reflect)"))
+        return Crop(_pixels(text, arguments[0], name="crop", form=_CROP), reflect)
+    return Crop(_pixels(text, "", name="crop", form=_CROP))
 
 
 def _cutout(text: str, arguments: list[str]) -> Cutout:
@@ -276,30 +300,50 @@ def _cutout(text: str, arguments: list[str]) -> Cutout:
 
 def _pixels(text: str, argument: str, *, name: str, form: str) -> int:
     if not re.fullmatch(r"\d{1,4}", argument):
-        raise UsageError(f"augmentation {text!r}: write {form} with a whole number of pixels, e.g. {name}(4)")
+        raise UsageError(
+            message(
+                "augmentation {text!r}: write {form} with a whole number of pixels, e.g. {name}(4)",
+                text=text,
+                form=form,
+                name=name,
+            )
+        )
     if not 1 <= int(argument) <= _LARGEST:
-        raise UsageError(f"augmentation {text!r}: pixels must be 1 … {_LARGEST}, got {int(argument)}")
+        raise UsageError(
+            message(
+                "augmentation {text!r}: pixels must be 1 … {most}, got {pixels}",
+                text=text,
+                most=_LARGEST,
+                pixels=int(argument),
+            )
+        )
     return int(argument)
 
 
 def _shift(text: str, arguments: list[str]) -> Shift:
-    (ms,) = _numbers(text, arguments, "shift(MILLISECONDS), e.g. shift(100)", whole=True, low=1, high=10_000, count=1)
+    (ms,) = _numbers(
+        text, arguments, message("shift(MILLISECONDS), e.g. shift(100)"), whole=True, low=1, high=10_000, count=1
+    )
     return Shift(int(ms))
 
 
 def _noise(text: str, arguments: list[str]) -> Noise:
-    form = "noise(LOW, HIGH) in dB below the recording, e.g. noise(5, 20)"
+    form = message("noise(LOW, HIGH) in dB below the recording, e.g. noise(5, 20)")
     low, high = _numbers(text, arguments, form, whole=False, low=-40, high=120, count=2)
     if low > high:
-        raise UsageError(f"augmentation {text!r}: write {form}; the first is above the second")
+        raise UsageError(
+            message("augmentation {text!r}: write {form}; the first is above the second", text=text, form=form)
+        )
     return Noise(low, high)
 
 
 def _spec(text: str, arguments: list[str]) -> Spec:
-    form = "spec(FRAMES, MELS), the widest strips that are hidden, e.g. spec(20, 8)"
+    form = message("spec(FRAMES, MELS), the widest strips that are hidden, e.g. spec(20, 8)")
     frames, mels = _numbers(text, arguments, form, whole=True, low=0, high=_LARGEST, count=2)
     if not frames and not mels:
-        raise UsageError(f"augmentation {text!r}: hides nothing; leave it out, or write {form}")
+        raise UsageError(
+            message("augmentation {text!r}: hides nothing; leave it out, or write {form}", text=text, form=form)
+        )
     return Spec(int(frames), int(mels))
 
 
@@ -313,11 +357,28 @@ def _numbers(
 ) -> list[float]:
     pattern = r"\d{1,6}" if whole else r"-?\d{1,6}(\.\d{1,6})?"
     if len(arguments) != count or not all(re.fullmatch(pattern, argument) for argument in arguments):
-        raise UsageError(f"augmentation {text!r}: write {form}{', in whole numbers' if whole else ''}")
+        raise UsageError(
+            message(
+                "augmentation {text!r}: write {form}, in whole numbers"
+                if whole
+                else "augmentation {text!r}: write {form}",
+                text=text,
+                form=form,
+            )
+        )
     numbers = [float(argument) for argument in arguments]
     for number in numbers:
         if not low <= number <= high:
-            raise UsageError(f"augmentation {text!r}: write {form}; numbers are {low:g} … {high:g}, got {number:g}")
+            raise UsageError(
+                message(
+                    "augmentation {text!r}: write {form}; numbers are {low:g} … {high:g}, got {number:g}",
+                    text=text,
+                    form=form,
+                    low=low,
+                    high=high,
+                    number=number,
+                )
+            )
     return numbers
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName, UsageError, quote
-from calando.language import message
+from calando.language import joined, message
 from calando.records.fields import check
 from calando.records.task_spec import WorkloadSpec
 from calando.tasks import data as formats
@@ -118,7 +118,7 @@ def data_entry(data: str) -> DataEntry:
         return _reading_of(data)[0]
     hint = no_reader(form) if colon and rest else _as_path(data)
     if hint and (near := difflib.get_close_matches(form, READERS, n=1)):
-        hint += f"; did you mean {near[0]}:{rest}?"
+        hint = message("{hint}; did you mean {near}:{rest}?", hint=hint, near=near[0], rest=rest)
     raise UnknownName("workload", data, [*DATA, *(entry.name for entry in READERS.values()), CALLABLE.name], hint=hint)
 
 
@@ -193,7 +193,7 @@ def _as_path(data: str) -> str:
     except (OSError, ValueError):  # no name that a file can have
         return ""
     form = next((entry.form for entry in READERS.values() if ending in entry.endings), form)
-    return f"did you mean {form}:{data}?" if form in READERS else ""
+    return message("did you mean {form}:{data}?", form=form, data=data) if form in READERS else ""
 
 
 def no_reader(form: str) -> str:
@@ -233,7 +233,9 @@ def find_network(name: str) -> Build | None:
         return None
     patterns = [pattern for pattern in NETWORKS if not pattern.isalnum()]
     examples = [example for entry in _NETWORKS for example in entry.examples]
-    raise UnknownName("network", name, examples, hint=f"patterns: {'; '.join(patterns)}")
+    raise UnknownName(
+        "network", name, examples, hint=message("patterns: {patterns}", patterns=joined("{one}; {other}", patterns))
+    )
 
 
 def resolve(

@@ -35,10 +35,11 @@ import torch
 from torch import nn
 
 from calando.errors import reason_of
+from calando.language import message
 from calando.tasks.metrics import Metric
 from calando.tasks.objective import IGNORED, Forward, Loss, NamedLoss, Samples, classes_last, judged
 
-__all__ = ["Answer", "Chance", "chance_of", "constant_answer"]
+__all__ = ["Answer", "Chance", "chance_of", "constant_answer", "no_chance"]
 
 SEARCHED = 1024
 _LEAST = 1e-6  # of a share, so that its logarithm is finite
@@ -132,11 +133,22 @@ def constant_answer(
     """
     unknown = Answer(math.nan, None, lambda _: None)
     if not (forward is None and (loss is None or loss == NamedLoss("cross_entropy"))) and outputs is None:
-        return replace(unknown, why="a network's outputs are not one tensor of one shape")
+        return replace(unknown, why=message("a network's outputs are not one tensor of one shape"))
     try:
         return _found(train, validation, loss=loss, forward=forward, metric=metric, outputs=outputs) or unknown
     except Exception as error:  # code of the user's, which may take no other network than its own
         return replace(unknown, why=reason_of(error))
+
+
+def no_chance(chance: Chance | Answer) -> str:
+    """The sentence where no answer was found that ignores the inputs."""
+    why = chance.why if isinstance(chance, Answer) else ""
+    return message(
+        "what a network loses that ignores its inputs is unknown ({why}): a run that never learned is not noticed"
+        if why
+        else "what a network loses that ignores its inputs is unknown: a run that never learned is not noticed",
+        why=why,
+    )
 
 
 def _found(

@@ -15,15 +15,27 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from calando.errors import DataError, DataWarning, UsageError, is_plain, quote, unless_it_fails
+from calando.errors import (
+    DataError,
+    DataWarning,
+    UsageError,
+    is_plain,
+    line_of,
+    quote,
+    said_by,
+    unless_it_fails,
+)
+from calando.language import message
 from calando.records import WorkloadSpec
 from calando.records.fields import check
 from calando.tasks.assemble import assemble
 from calando.tasks.assemble_nested import assemble_nested
 from calando.tasks.catalog import UNNAMED
 from calando.tasks.data.arrays import Channels, as_images, as_labels, check_channels, reading
+from calando.tasks.given_doubts import doubts_of_images, varying
 from calando.tasks.metrics import ACCURACY, METRICS, Metric, found_metric
-from calando.tasks.nested_source import Collate, Nested, NestedDataset, NestedSource, parted
+from calando.tasks.nested_dataset import Collate, Nested, NestedDataset
+from calando.tasks.nested_source import NestedSource, parted
 from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, found_loss
 from calando.tasks.randomness import holding_seeded
 from calando.tasks.recordings import recordings_of
@@ -67,58 +79,64 @@ def workload(
 ) -> Workload:
     """Put a workload together from your own data and network.
 
+    Args:
+        train: (inputs, targets), (input, input, …, targets) or a dict of the network's arguments, of tensors or arrays
+            [N, …], nested in any way. Or a map-style Dataset whose samples have this structure, or are {"image": …,
+            "label": …}. Images are uint8 or floating point [N, H, W], [N, C, H, W] or [N, H, W, C], or PIL images in a
+            Dataset; labels are integers 0 … classes-1.
+        model: a network's name, or a class or function that builds a network; it is given those of the arguments
+            classes, in_channels, image_size and inputs that it names. It is called for each run, so an instance is not
+            accepted.
+        test: the test part, in the form of `train`. None: one fifth of `train` is cut off.
+        validation: the validation part, in the form of `train`. None: `validation_fraction` of `train` is cut off,
+            class by class.
+        clean: the samples of `train` in the same order without random transforms; the parts cut off are taken from
+            these.
+        loss: "cross_entropy", "bce", "mse", "mae", "huber", or a function (outputs, targets) -> scalar, the mean over
+            the batch. None: chosen by the type of the targets, see `calando.tasks.assemble_nested`; or the network's
+            own.
+        forward: (network, batch) -> loss, or (loss, outputs), instead of loss(network(inputs), targets); the batch has
+            the structure of the data.
+        metric: "accuracy", "balanced accuracy", "f1", "mean iou", "rmse", "r2", "perplexity", "loss", a function of
+            (outputs, targets) of a whole part that returns a number, or a torchmetrics metric. None: chosen by the
+            loss.
+        goal: "max" or "min": whether a higher or a lower score of your own metric is better. None: "max", or what
+            torchmetrics says.
+        unit: unit of the score, for tables and figures.
+        collate: list of samples of a Dataset -> batch. None: torch's own.
+        images: whether the inputs are images, which are normalised and may be augmented. None: decided by their shape.
+        channels: "first" or "last": position of the channels in tensors and arrays. None: decided by the shape; a shape
+            that fits both is refused (see `calando.tasks.data.arrays`). The answer's `notes` say how it was read.
+        rate: sampling rate of recordings in Hz. Inputs are [N, T], int16 (full scale 2^15) or floating point (full
+            scale 1); the network gets their log-mel spectrograms (`calando.tasks.front_end`) with one channel.
+        validation_fraction: share of the training samples, in (0, 1).
+        train_limit: number of training samples to use. None: all.
+        batch_size: samples per update.
+        augment: augmentation of images, e.g. "crop(4)+flip", or of recordings, e.g. "shift(100)+noise(5, 20)".
+        label_smoothing: label smoothing of the cross-entropy, in [0, 1).
+        classes: number of classes. None: taken from the training labels.
+        class_names: names of the classes, for display.
+        name: name in tables, figures and pages.
+
+    Raises:
+        DataError: the data cannot be trained on: they are empty, have one class, labels out of range or values that are
+            not finite, or are less than a batch.
+        UsageError: another argument is wrong.
+
+    Warns:
+        DataWarning: two reads of one sample of the validation or test part differ, so its transforms are random. Or PIL
+            images of a Dataset carry an EXIF rotation, which its transform must apply.
+
     >>> x, y = torch.rand(40, 1, 8, 8), torch.arange(40) % 2
     >>> mine = workload(train=(x, y), model="cnn", batch_size=8)
     >>> len(mine.train), len(mine.validation), len(mine.test), mine.steps_per_epoch
     (28, 4, 8, 3)
 
-    Images with a class each need no more than data and a network; so do numbers, whose loss is then the squared error:
+    Images with one class each need only data and a network. So do numbers, whose loss is the squared error:
 
     >>> numbers = workload(train=(x.flatten(1), x.sum((1, 2, 3))), model=lambda: torch.nn.Linear(64, 1), batch_size=8)
     >>> numbers.metric.name, numbers.metric.measure.goal
     ('rmse', 'min')
-
-    Args:
-        train: (inputs, targets), (input, input, …, targets) or a dict of the network's arguments, of tensors or arrays
-            [N, …], nested as you like; or a map-style Dataset that yields one sample of such a make, or
-            {"image": …, "label": …}. Images are uint8 or floating point [N, H, W], [N, C, H, W] or [N, H, W, C], or PIL
-            images in a Dataset; labels are whole numbers 0 … classes-1.
-        model: a network's name, or a class or function that builds a network (given classes=, in_channels=,
-            image_size= and inputs=, those of them that it names). Built again for each run, so an instance will not do.
-        test: as `train`; None cuts one fifth from it.
-        validation: as `train`; None cuts `validation_fraction` from it, class by class.
-        clean: the samples of `train` in the same order without random transforms: what is cut is cut from these.
-        loss: "cross_entropy", "bce", "mse", "mae", "huber", or a function (outputs, targets) -> scalar, the mean over
-            the batch. None: by the targets' type, see `calando.tasks.assemble_nested`; or the network's own.
-        forward: (network, batch) -> loss, or (loss, outputs), instead of loss(network(inputs), targets); the batch has
-            the make of the data.
-        metric: "accuracy", "balanced accuracy", "f1", "mean iou", "rmse", "r2", "perplexity", "loss", a function of
-            (outputs, targets) of a whole part that gives a number, or a torchmetrics metric. None: as the loss has it.
-        goal: "max" or "min": whether a higher or lower score of your own metric is better; None: "max", or as
-            torchmetrics says.
-        unit: of the score, for tables and figures.
-        collate: a list of samples of a Dataset -> the batch; None: as torch does it.
-        images: whether the inputs are images, which are normalised and may be augmented; None: their shape decides.
-        channels: "first" or "last": where they are in tensors and arrays; None: the shape decides, and is refused where
-            either may be (see `calando.tasks.data.arrays`). What was read is in the answer's `notes`.
-        rate: Hz, of recordings: inputs are [N, T], int16 (full scale 2^15) or floating point (full scale 1), and the
-            network sees their log-mel pictures (`calando.tasks.front_end`), of one channel.
-        validation_fraction: in (0, 1).
-        train_limit: train on this many samples only.
-        batch_size: samples per update.
-        augment: of images, e.g. "crop(4)+flip", or of recordings, e.g. "shift(100)+noise(5, 20)"; see `augment`.
-        label_smoothing: of the cross-entropy, in [0, 1).
-        classes: number of classes; None takes it from the training labels.
-        class_names: for display.
-        name: what tables, figures and pages call it.
-
-    Raises:
-        DataError: data that cannot be trained on: empty, one class, labels out of range, not finite, less than a batch.
-        UsageError: any other argument that cannot be.
-
-    Warns:
-        DataWarning: two reads of one sample of a part that is evaluated differ: its transforms are random. Or PIL
-            images of a Dataset are to be rotated by their EXIF, which is its transform's to do.
     """
     check(
         WorkloadSpec,
@@ -130,20 +148,22 @@ def workload(
     found = found_loss(loss)
     _check_given(train=train, augment=augment, loss=found, forward=forward, classes=classes, class_names=class_names)
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise UsageError(f"a workload's name must be one line that can be seen, got {name!r}")
+        raise UsageError(message("a workload's name must be one line that can be seen, got {name}", name=repr(name)))
     judged_by = None if metric is None else found_metric(metric, goal=goal, unit=unit)
     if metric is None and (goal is not None or unit is not None):
-        raise UsageError("goal= and unit= are of a metric; give metric= as well")
+        raise UsageError(message("goal= and unit= are of a metric; give metric= as well"))
     if found == NamedLoss("cross_entropy"):
         found = CrossEntropy(label_smoothing)
     elif found is not None and label_smoothing:
-        raise UsageError("label_smoothing belongs to the cross-entropy; leave it out where you give a loss of your own")
+        raise UsageError(
+            message("label_smoothing belongs to the cross-entropy; leave it out where you give a loss of your own")
+        )
     check_channels(channels)
     if clean is not None and validation is not None and test is not None:
-        raise UsageError("clean= is what parts are cut from, and both are given: leave it out, or one of them")
+        raise UsageError(message("clean= is what parts are cut from, and both are given: leave it out, or one of them"))
     if rate is not None and (forward, collate, images, channels, clean) != (None, None, None, None, None):
         raise UsageError(
-            "rate= says that the inputs are recordings; leave forward, collate, images, channels, clean out"
+            message("rate= says that the inputs are recordings; leave forward, collate, images, channels, clean out")
         )
     if rate is None and (
         forward is not None or collate is not None or not _of_image_classes(train, found, judged_by, images=images)
@@ -175,7 +195,7 @@ def workload(
         if samples is not None
     }
     sources: dict[str, Source] = {name: source for name, (source, _) in given.items()}
-    doubts = _doubts(sources)
+    doubts = doubts_of_images(sources)
     for doubt in doubts:
         warnings.warn(doubt, DataWarning, stacklevel=2)
     return assemble(
@@ -248,13 +268,17 @@ def _nested(parts: dict[str, Any], *, collate: Any, images: bool | None, channel
     for part, samples in given.items():
         if isinstance(samples, tuple | Mapping) or (isinstance(samples, list) and _are_arrays(samples)):
             if collate is not None:
-                raise UsageError(f"collate= puts samples of a Dataset together, and {part} is arrays; leave it out")
+                raise UsageError(
+                    message(
+                        "collate= puts samples of a Dataset together, and {part} is arrays; leave it out", part=part
+                    )
+                )
             read[part] = NestedSource(parted(samples), origin=part, channels=channels, images=images)
         else:
             read[part] = NestedDataset(samples, origin=part, collate=collate, channels=channels, images=images)
     notes = tuple(source.note for source in read.values() if source.note)
     doubts = (
-        *_varying(read, "samples"),
+        *varying(read, message("samples")),
         *(doubt for source in read.values() if isinstance(source, NestedSource) for doubt in source.doubts),
     )
     for doubt in doubts:
@@ -279,39 +303,57 @@ def _check_given(
 ) -> None:
     """Refuse the first that is not of its kind."""
     if train is None:
-        raise UsageError("train must be (inputs, targets) or a Dataset, got None")
+        raise UsageError(message("train must be (inputs, targets) or a Dataset, got None"))
     if forward is not None and not callable(forward):
         raise UsageError(
-            f"forward must be a function (network, batch) -> loss or (loss, outputs), got {quote(forward)}"
+            message(
+                "forward must be a function (network, batch) -> loss or (loss, outputs), got {forward}",
+                forward=quote(forward),
+            )
         )
     if not isinstance(augment, str):
-        raise UsageError(f'augment must be a text like "crop(4)+flip" or "none", got {quote(augment)}')
+        raise UsageError(
+            message('augment must be a text like "crop(4)+flip" or "none", got {augment}', augment=quote(augment))
+        )
     if loss is not None and not callable(loss):
-        raise UsageError(f"loss must be a function (outputs, targets) -> scalar, got {quote(loss)}")
+        raise UsageError(message("loss must be a function (outputs, targets) -> scalar, got {loss}", loss=quote(loss)))
     if isinstance(loss, type) and issubclass(loss, torch.nn.Module):
-        raise UsageError(f"loss must be a function or an instance, got the class {loss.__name__}: {loss.__name__}()")
+        raise UsageError(
+            message("loss must be a function or an instance, got the class {name}: {name}()", name=loss.__name__)
+        )
     if classes is not None and (not isinstance(classes, Integral) or isinstance(classes, bool)):
-        raise UsageError(f"classes must be a whole number, got {quote(classes)}")
+        raise UsageError(message("classes must be a whole number, got {classes}", classes=quote(classes)))
     if class_names is None:
         return
     several = isinstance(class_names, Sequence) and not isinstance(class_names, str)
     if not several or not all(isinstance(one, str) and is_plain(one) for one in class_names):
         raise UsageError(
-            f"class_names must be texts of one line that can be seen, one a class, got {quote(class_names)}"
+            message(
+                "class_names must be texts of one line that can be seen, one a class, got {class_names}",
+                class_names=quote(class_names),
+            )
         )
 
 
 def _source(samples: Any, *, origin: str, channels: Channels | None) -> tuple[Source, str]:
     """The samples, and how their axes were understood."""
     if isinstance(samples, tuple | list) and len(samples) == 2 and isinstance(samples[0], torch.Tensor | np.ndarray):
-        images, labels = _as_array(samples[0], origin), _as_array(samples[1], f"{origin}, labels")
+        images, labels = (
+            _as_array(samples[0], origin),
+            _as_array(samples[1], message("{origin}, labels", origin=origin)),
+        )
         tensor = isinstance(samples[0], torch.Tensor)
-        pixels = as_images(images, origin=origin, channels=channels, tensor=tensor, how=" in calando.workload(…)")
+        pixels = as_images(
+            images, origin=origin, channels=channels, tensor=tensor, how=message(" in calando.workload(…)")
+        )
         try:
             numbers = as_labels(labels, origin=origin)
         except DataError as error:
-            hint = ' as classes; for targets that are numbers give loss="mse"' if labels.dtype.kind == "f" else ""
-            raise DataError(f"{error}{hint}") from error
+            if labels.dtype.kind != "f":
+                raise
+            raise DataError(
+                message('{error} as classes; for targets that are numbers give loss="mse"', error=said_by(error))
+            ) from error
         # A copy: what the caller does to the array later must not change a run.
         source = TensorSource(torch.from_numpy(np.array(pixels)), torch.from_numpy(numbers), origin=origin)
         return source, reading(images.shape, pixels.shape, origin=origin, channels=channels)
@@ -328,37 +370,9 @@ def _as_array(values: object, origin: str) -> np.ndarray:
         return np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:
         raise DataError(
-            f"{origin}: cannot be made an array ({' '.join(str(error).split())}); give a plain tensor or array"
+            message(
+                "{origin}: cannot be made an array ({reason}); give a plain tensor or array",
+                origin=origin,
+                reason=line_of(error),
+            )
         ) from error
-
-
-def _doubts(sources: dict[str, Source]) -> tuple[str, ...]:
-    """Warnings of parts that vary, and of pictures that are to be rotated."""
-    return (
-        *_varying(sources, "pixels"),
-        *(
-            f"{name}: {source.turned} of {len(source)} PIL images are to be rotated by their EXIF and are read without"
-            "; rotate them in the data set's transform: PIL.ImageOps.exif_transpose(image)"
-            for name, source in sources.items()
-            if isinstance(source, DatasetSource) and source.turned
-        ),
-    )
-
-
-def _varying(sources: Mapping[str, Source], what: str) -> list[str]:
-    """Warnings of parts that are evaluated on samples that vary from read to read."""
-    read = {name: source for name, source in sources.items() if isinstance(source, DatasetSource | NestedDataset)}
-    found = [
-        f"{name}: two reads of sample {place} differ, so its scores are of {what} changed at random; give it without "
-        "random transforms"
-        for name in ("validation", "test", "clean")
-        if name in read and (place := read[name].first_that_varies()) is not None
-    ]
-    cut = " and ".join(f"the {name} part" for name in ("validation", "test") if name not in sources)
-    doubtful = cut and "clean" not in sources and "train" in read
-    if doubtful and (place := read["train"].first_that_varies()) is not None:
-        found.append(
-            f"train: two reads of sample {place} differ: {cut} cut from it get its random transforms too; "
-            "give clean=, the same samples in the same order without them, or validation= and test="
-        )
-    return found

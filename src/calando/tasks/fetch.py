@@ -25,7 +25,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from calando.errors import DataError, UnknownName, UsageError
-from calando.language import message
+from calando.language import joined, message
 from calando.tasks.catalog import DATA, data_entry, path_of
 from calando.tasks.data import Download, Layout
 from calando.tasks.data.arrays import ArrayData
@@ -91,9 +91,9 @@ def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]
     )
     raise DataError(
         message(
-            "{name} was not found; looked in {str}; {fetch}, or name the folder that holds it with --data",
+            "{name} was not found; looked in {places}; {fetch}, or name the folder that holds it with --data",
             name=name,
-            str=", ".join(map(str, places)),
+            places=", ".join(map(str, places)),
             fetch=fetch,
         )
     )
@@ -102,21 +102,21 @@ def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]
 def get_data(
     name: str, *, data_dir: Path | str | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Fetch a data set and return its folder.
+    """Download a data set and return its folder.
 
     Args:
         name: "fashion-mnist", "cifar10" or "fsdd".
-        data_dir: the folder to make DIR/NAME in; None takes the user's cache, where data are looked for anyway.
-        progress: called with (bytes so far, bytes in all) of the file under way; the latter is 0 where the host does
-            not say it.
+        data_dir: folder to make DIR/NAME in. None: the user's cache, where data sets are looked for in any case.
+        progress: called with (bytes so far, total bytes) of the current file; the total is 0 if the host does not
+            state it.
 
     Raises:
-        UnknownName: nothing to fetch under that name.
-        DataError: no network, another content than expected, or nowhere to write.
+        UnknownName: no data set of this name can be downloaded.
+        DataError: there is no network, a file has unexpected content, or the folder cannot be written.
     """
     if name not in SOURCES:
-        hint = f"{name} come with calando" if name in DATA and DATA[name].embedded else ""
-        raise UnknownName("data set to fetch", name, SOURCES, hint=hint)
+        hint = message("{name} come with calando", name=name) if name in DATA and DATA[name].embedded else ""
+        raise UnknownName(message("data set to fetch"), name, SOURCES, hint=hint)
     target = (cache_folder() if data_dir is None else Path(data_dir)) / name
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,7 @@ def _downloaded(download: Download, folder: Path, progress: Callable[[int, int],
 
     pooch.get_logger().setLevel("WARNING")
     expected = None if download.folder else f"sha256:{download.sha256}"
-    problems = []
+    problems: list[str] = []
     for url in download.urls:
         fetcher = pooch.HTTPDownloader(progressbar=_Bar(progress) if progress else False, chunk_size=2**16, timeout=30)
         try:
@@ -163,13 +163,13 @@ def _downloaded(download: Download, folder: Path, progress: Callable[[int, int],
         except OSError as error:  # requests' own errors are OSErrors too
             problems.append(f"{url}: {error.strerror or type(error).__name__}")
         except ValueError:  # pooch: the checksum differs
-            problems.append(f"{url}: its content is not the one expected (SHA-256 differs)")
+            problems.append(message("{url}: its content is not the one expected (SHA-256 differs)", url=url))
     raise DataError(
         message(
             "{name} could not be fetched ({problems}); try again later, or put it there by hand and name "
             "its folder with --data",
             name=download.name,
-            problems="; ".join(problems),
+            problems=joined("{one}; {other}", problems),
         )
     )
 
@@ -183,7 +183,7 @@ def _extracted(file: Path, download: Download, folder: Path) -> list[Path]:
             return [_folder(archive, download, folder)] if download.folder else _members(archive, download, folder)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(
-            message("{name}: cannot be unpacked ({error}); fetch it again", name=download.name, error=error)
+            message("{name}: cannot be unpacked ({error}); fetch it again", name=download.name, error=str(error))
         ) from error
 
 

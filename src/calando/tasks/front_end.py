@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 
 if TYPE_CHECKING:
     import torch
@@ -69,16 +70,26 @@ class LogMel:
 
     def __post_init__(self) -> None:
         if min(self.rate, self.length, self.window, self.hop, self.mels) < 1 or self.floor <= 0:
-            raise UsageError(f"{self}: rate, length, window, hop, mels and floor must be above 0")
+            raise UsageError(message("{it}: rate, length, window, hop, mels and floor must be above 0", it=str(self)))
         if not 0 <= self.low < self.high <= self.rate / 2:
             raise UsageError(
-                f"{self}: mels must lie within 0 … {self.rate / 2:g} Hz, half the rate, and low below high"
+                message(
+                    "{it}: mels must lie within 0 … {most:g} Hz, half the rate, and low below high",
+                    it=str(self),
+                    most=self.rate / 2,
+                )
             )
         weights = mel_weights(self.rate, self.window, self.mels, self.low, self.high)
         if empty := int((weights.max(1) == 0).sum()):
             raise UsageError(
-                f"{self}: {empty} of {self.mels} mels lie between two frequencies of the window, which are "
-                f"{self.rate / self.window:g} Hz apart; take fewer mels or a longer window"
+                message(
+                    "{it}: {empty} of {mels} mels lie between two frequencies of the window, which are "
+                    "{apart:g} Hz apart; take fewer mels or a longer window",
+                    it=str(self),
+                    empty=empty,
+                    mels=self.mels,
+                    apart=self.rate / self.window,
+                )
             )
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from calando.errors import DataError, UsageError, unless_it_fails
+from calando.language import message
 from calando.tasks.data.arrays import Channels, as_images
 
 __all__ = ["as_pictures", "listed", "refuse_masked", "refuse_uncut", "rounded"]
@@ -37,7 +38,9 @@ def as_pictures(inputs: Any, *, origin: str, channels: Channels | None, images: 
     """
     if not isinstance(inputs, torch.Tensor | np.ndarray):
         if images:
-            raise UsageError(f"{origin}: images=True, but the inputs are several; pictures are one array")
+            raise UsageError(
+                message("{origin}: images=True, but the inputs are several; pictures are one array", origin=origin)
+            )
         return None
     tensor = isinstance(inputs, torch.Tensor)
     likely = inputs.ndim == 4 or (inputs.ndim == 3 and inputs.dtype in (np.uint8, torch.uint8))
@@ -49,7 +52,7 @@ def as_pictures(inputs: Any, *, origin: str, channels: Channels | None, images: 
     array = np.asarray(inputs)
     if array.dtype.kind not in "uf":
         return None
-    return as_images(array, origin=origin, channels=channels, tensor=tensor, how=" in calando.workload(…)")
+    return as_images(array, origin=origin, channels=channels, tensor=tensor, how=message(" in calando.workload(…)"))
 
 
 def refuse_masked(samples: Any, *, origin: str) -> None:
@@ -57,8 +60,12 @@ def refuse_masked(samples: Any, *, origin: str) -> None:
     for array in _arrays(samples):
         if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
             raise DataError(
-                f"{origin}: {int(np.ma.getmaskarray(array).sum())} values of an array are masked; fill them, as by "
-                "x.filled(x.mean()), or leave their samples out"
+                message(
+                    "{origin}: {count} values of an array are masked; fill them, as by x.filled(x.mean()), or "
+                    "leave their samples out",
+                    origin=origin,
+                    count=int(np.ma.getmaskarray(array).sum()),
+                )
             )
 
 
@@ -67,12 +74,20 @@ def refuse_uncut(samples: Any, count: int, *, origin: str) -> None:
     for value in _lists(samples):
         if len(value) == count and count > 1:
             texts = isinstance(value[0], str)
-            what, remedy = f"{type(value[0]).__name__} objects", "number what it holds"
+            what = message("{kind} objects", kind=type(value[0]).__name__)
+            remedy = message("number what it holds")
             if texts:
-                what, remedy = "texts", "of classes give numbers 0, 1, 2 … and the names as class_names="
+                what = message("texts")
+                remedy = message("of classes give numbers 0, 1, 2 … and the names as class_names=")
             raise DataError(
-                f"{origin}: a list of {count} {what} is not cut into batches; {remedy}, or give a Dataset that yields "
-                "one sample, and collate="
+                message(
+                    "{origin}: a list of {count} {what} is not cut into batches; {remedy}, or give a Dataset "
+                    "that yields one sample, and collate=",
+                    origin=origin,
+                    count=count,
+                    what=what,
+                    remedy=remedy,
+                )
             )
 
 
@@ -90,8 +105,14 @@ def rounded(samples: Any, *, origin: str) -> Iterator[str]:
             worst = int(bad[lost[bad].argmax()])
             mean, std = columns[:, worst].mean(), columns[:, worst].std()
             yield (
-                f"{origin}: values near {mean:.6g} that differ by {std:.3g} are rounded by up to {lost[worst]:.3g} to "
-                "single precision, in which networks compute: subtract their mean"
+                message(
+                    "{origin}: values near {mean:.6g} that differ by {std:.3g} are rounded by up to "
+                    "{lost:.3g} to single precision, in which networks compute: subtract their mean",
+                    origin=origin,
+                    mean=mean,
+                    std=std,
+                    lost=lost[worst],
+                )
             )
 
 

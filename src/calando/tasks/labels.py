@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calando.errors import DataError
+from calando.language import joined, message
 from calando.tasks.randomness import Purpose, rank_keys
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 TEST_FRACTION = 0.2
-WHOLE_CUT = ("test part", "validation part")
+WHOLE_CUT = (message("test part"), message("validation part"))
 """What is cut off from data that come as one whole."""
 
 
@@ -53,10 +54,20 @@ def check_enough(labels: np.ndarray, *, cut: Sequence[str], names: Sequence[str]
     if len(values) and sizes.min() <= len(cut):
         label, size = int(values[sizes.argmin()]), int(sizes.min())
         name = f"{names[label]!r}" if names and 0 <= label < len(names) else f"{label}"
-        parts = " and ".join(f"a {part}" for part in cut) + (" is" if len(cut) == 1 else " are")
+        has = message(
+            "class {name} has {size} sample" if size == 1 else "class {name} has {size} samples", name=name, size=size
+        )
+        parts = message(
+            "{parts} is cut off class by class" if len(cut) == 1 else "{parts} are cut off class by class",
+            parts=joined("{one} and {other}", (message("a {part}", part=part) for part in cut)),
+        )
         raise DataError(
-            f"class {name} has {size} sample{'s' * (size > 1)}; {parts} cut off class by class, "
-            f"which needs at least {len(cut) + 1} of each; add samples or leave that class out"
+            message(
+                "{has}; {parts}, which needs at least {count} of each; add samples or leave that class out",
+                has=has,
+                parts=parts,
+                count=len(cut) + 1,
+            )
         )
 
 
@@ -82,8 +93,12 @@ def hold_out(labels: np.ndarray, *, fraction: float, purpose: Purpose, what: str
         members = np.flatnonzero(labels == label)
         if len(members) < 2:
             raise DataError(
-                f"class {int(label)} has only one sample; a {what} is cut from the training set class by class, "
-                "which needs at least 2 of each; add samples or leave that class out"
+                message(
+                    "class {label} has only one sample; a {what} is cut from the training set class by "
+                    "class, which needs at least 2 of each; add samples or leave that class out",
+                    label=int(label),
+                    what=what,
+                )
             )
         # A class of which a part has none can be neither learned there nor judged.
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
@@ -103,7 +118,13 @@ def take_stratified(labels: np.ndarray, *, count: int) -> np.ndarray:
         return np.arange(len(labels))
     classes, sizes = np.unique(labels, return_counts=True)
     if count < len(classes):
-        raise DataError(f"train_limit={count} cannot hold one sample of each of {len(classes)} classes; ask for more")
+        raise DataError(
+            message(
+                "train_limit={count} cannot hold one sample of each of {classes} classes; ask for more",
+                count=count,
+                classes=len(classes),
+            )
+        )
     share = sizes * (count / len(labels))
     quota = np.maximum(np.floor(share).astype(np.int64), 1)
     while (gap := count - int(quota.sum())) != 0:
@@ -122,24 +143,44 @@ def count_classes(train: Source, *, names: Sequence[str] | None = None, classes:
         DataError: no samples, one class, a label out of range, or a class without a sample.
     """
     if len(train) == 0:
-        raise DataError(f"{train.origin}: holds no samples; give at least two of each class")
+        raise DataError(message("{origin}: holds no samples; give at least two of each class", origin=train.origin))
     low, high = int(train.labels.min()), int(train.labels.max())
     given = classes if classes is not None else len(names) if names else None
     count = high + 1 if given is None else given
     if low < 0 or high >= count:
         raise DataError(
-            f"{train.origin}: labels must be 0 … {max(count, 1) - 1}, got {low if low < 0 else high}; "
-            "number the classes from 0"
+            message(
+                "{origin}: labels must be 0 … {most}, got {label}; number the classes from 0",
+                origin=train.origin,
+                most=max(count, 1) - 1,
+                label=low if low < 0 else high,
+            )
         )
     if count < 2:
-        raise DataError(f"{train.origin}: holds a single class, so there is nothing to classify; give at least two")
+        raise DataError(
+            message(
+                "{origin}: holds a single class, so there is nothing to classify; give at least two",
+                origin=train.origin,
+            )
+        )
     present = set(train.labels.unique().tolist())  # not by counting, which makes room up to the largest label
     if lost := count - len(present):
         missing = list(islice((label for label in range(count) if label not in present), 5))
         more = " …" if lost > 5 else ""
-        shown, remedy = ", ".join(map(str, missing)) + more, "number the classes 0, 1, 2 … without gaps"
+        shown = ", ".join(map(str, missing)) + more
+        remedy = message("number the classes 0, 1, 2 … without gaps")
         if names is not None and len(names) == count:
             called = ", ".join(repr(names[label]) for label in missing) + more
-            remedy = f"add samples of {called}, or leave the name out and {remedy}"
-        raise DataError(f"{train.origin}: no training sample of class {shown} of {count}; {remedy}")
+            remedy = message(
+                "add samples of {called}, or leave the name out and {remedy}", called=called, remedy=remedy
+            )
+        raise DataError(
+            message(
+                "{origin}: no training sample of class {shown} of {count}; {remedy}",
+                origin=train.origin,
+                shown=shown,
+                count=count,
+                remedy=remedy,
+            )
+        )
     return count

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calando.errors import DataWarning, UsageError
+from calando.errors import DataWarning, UsageError, said_by
 from calando.language import message
 from calando.records.task_spec import WorkloadSpec
 from calando.tasks.assemble import assemble, check_augment, fitting_network, limited, normalisation
@@ -28,7 +28,8 @@ from calando.tasks.data.samples import SampleData
 from calando.tasks.fetch import open_data
 from calando.tasks.labels import WHOLE_CUT, check_enough
 from calando.tasks.metrics import found_metric
-from calando.tasks.nested_source import NestedDataset, NestedSource
+from calando.tasks.nested_dataset import NestedDataset
+from calando.tasks.nested_source import NestedSource
 from calando.tasks.network_factory import check_network_fits, network_factory
 from calando.tasks.objective import CrossEntropy
 from calando.tasks.randomness import holding_seeded, steps_per_epoch
@@ -118,7 +119,7 @@ def _speech(data: AudioData, spec: WorkloadSpec) -> Workload:
         check_enough(labels, cut=WHOLE_CUT if validation is None else WHOLE_CUT[:1], names=data.class_names)
     augment, notes = parse_augment(spec.augment), data.notes
     if any(isinstance(part, Noise) for part in augment.parts) and not data.background:
-        notes = (*notes, "the data bring no background noise: what is added is white")
+        notes = (*notes, message("the data bring no background noise: what is added is white"))
     return assemble(
         train,
         validation=validation,
@@ -148,7 +149,7 @@ def _own(spec: WorkloadSpec) -> Workload:
         raise UsageError(
             message(
                 "augmentation {augment} is for images, and the samples of {data!r} are none; leave it out",
-                augment=augment,
+                augment=str(augment),
                 data=spec.data,
             )
         )
@@ -187,14 +188,16 @@ def call_task(data: str) -> Workload:
         warnings.simplefilter("ignore", DataWarning)
         module = data.partition(":")[0]
         try:
-            made = call_user(import_callable(data), name=f"workload {data!r}", offered={})
+            made = call_user(import_callable(data), name=message("workload {data!r}", data=data), offered={})
         except UsageError as error:
             if is_standard(module):
                 raise UsageError(
-                    message("{module}; as that, {error}", module=no_reader(module), error=error)
+                    message("{module}; as that, {error}", module=no_reader(module), error=said_by(error))
                 ) from error
             if isinstance(error.__cause__, ModuleNotFoundError | None) and "." not in module:
-                raise UsageError(message("{error}; {module}", error=error, module=no_reader(module))) from error
+                raise UsageError(
+                    message("{error}; {module}", error=said_by(error), module=no_reader(module))
+                ) from error
             raise
     if not isinstance(made, Workload):
         raise UsageError(

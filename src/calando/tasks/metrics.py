@@ -17,34 +17,22 @@ function of (outputs, targets) of the whole part that gives a number, or a torch
 
 from __future__ import annotations
 
-import copy
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, final
 
 import torch
 
-from calando.errors import DataError, UnknownName, UsageError, quote, reason_of
+from calando.errors import UnknownName, UsageError, quote
+from calando.language import message
 from calando.records.measure import SHARE, Measure
-from calando.tasks import tree
 from calando.tasks.objective import FIT, IGNORED, Samples, classes_last, logits_of
+from calando.tasks.own_metrics import OfFunction, OfTorchmetrics
+from calando.tasks.tally import Tally, labels_of, wanted_of
 
 __all__ = ["ACCURACY", "METRICS", "Metric", "Tally", "by_own_loss", "found_metric", "rmse_in_unit"]
-
-
-class Tally(ABC):
-    """What a metric has seen of a part."""
-
-    @abstractmethod
-    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
-        """Take a batch in: its outputs, float32 on any device, its samples, and its mean loss."""
-
-    @abstractmethod
-    def score(self) -> float:
-        """Of all that was taken in."""
 
 
 @final
@@ -84,31 +72,42 @@ def found_metric(metric: str | object, *, goal: Literal["max", "min"] | None = N
         UsageError: a goal or unit that a named metric has not, or something that judges nothing.
     """
     if goal not in (None, "max", "min"):
-        raise UsageError(f'goal must be "max" or "min", got {quote(goal)}')
+        raise UsageError(message('goal must be "max" or "min", got {goal}', goal=quote(goal)))
     if isinstance(metric, str):
         name = metric.strip().lower().replace("_", " ").replace("-", " ")
         found = METRICS.get({"iou": "mean iou", "miou": "mean iou", "r²": "r2", "f1 score": "f1"}.get(name, name))
         if found is None:
-            hint = "or give a function (outputs, targets) -> number, or a torchmetrics metric"
+            hint = message("or give a function (outputs, targets) -> number, or a torchmetrics metric")
             raise UnknownName("metric", metric, METRICS, hint=hint)
         if goal not in (None, found.measure.goal):
-            better = "higher" if found.measure.goal == "max" else "lower"
-            raise UsageError(f"{found.name}: {better} is better; leave goal= out")
+            raise _other_goal(found.name, rises=found.measure.goal == "max")
         return found if unit is None else Metric(found.name, _in_unit(found.measure, unit), found.begin)
     if _is_torchmetric(metric) and not isinstance(metric, type):
         rises = getattr(metric, "higher_is_better", None)
         known: Literal["max", "min"] | None = None if rises is None else "max" if rises else "min"
         if goal is not None and known is not None and goal != known:
-            better = "higher" if rises else "lower"
-            raise UsageError(f"{type(metric).__name__}: {better} is better; leave goal= out")
+            raise _other_goal(type(metric).__name__, rises=bool(rises))
         measure = Measure(goal or known or "max", unit or "")
-        return Metric(type(metric).__name__, measure, partial(_OfTorchmetrics, metric), metric)
+        return Metric(type(metric).__name__, measure, partial(OfTorchmetrics, metric), metric)
     if callable(metric) and not isinstance(metric, type):
         name = str(getattr(metric, "__name__", type(metric).__name__)).replace("<lambda>", unit or "own")
-        return Metric(name, Measure(goal or "max", unit or ""), partial(_OfFunction, metric, name), metric)
+        return Metric(name, Measure(goal or "max", unit or ""), partial(OfFunction, metric, name), metric)
     raise UsageError(
-        f"metric must be a name ({', '.join(METRICS)}), a function of (outputs, targets) that gives a number, or a "
-        f"torchmetrics metric, got {quote(metric)}"
+        message(
+            "metric must be a name ({names}), a function of (outputs, targets) that gives a "
+            "number, or a torchmetrics metric, got {metric}",
+            names=", ".join(METRICS),
+            metric=quote(metric),
+        )
+    )
+
+
+def _other_goal(name: str, *, rises: bool) -> UsageError:
+    return UsageError(
+        message(
+            "{name}: higher is better; leave goal= out" if rises else "{name}: lower is better; leave goal= out",
+            name=name,
+        )
     )
 
 
@@ -126,7 +125,7 @@ def by_own_loss(metric: Metric) -> Metric:
 
 def _in_unit(measure: Measure, unit: str) -> Measure:
     if measure.share and unit != "%":
-        raise UsageError(f"a share of samples is written in %, got unit={unit!r}; leave it out")
+        raise UsageError(message("a share of samples is written in %, got unit={unit!r}; leave it out", unit=unit))
     return measure if measure.share else Measure(measure.goal, unit)
 
 
@@ -182,7 +181,13 @@ class _Counts(Tally):
             kept, classes = wanted != IGNORED, flat.shape[-1]
             wanted, found = wanted[kept], flat.argmax(-1)[kept]
             if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < classes:
-                raise UsageError(f"{self._name}: a target is none of the {classes} classes that the network scores")
+                raise UsageError(
+                    message(
+                        "{name}: a target is none of the {classes} classes that the network scores",
+                        name=self._name,
+                        classes=classes,
+                    )
+                )
             counts = self._of_classes(found, wanted, classes)
         self._counts = counts if self._counts is None else self._counts + counts
 
@@ -212,7 +217,9 @@ def _mean(values: torch.Tensor) -> float:
     return float(values.double().mean()) if len(values) else math.nan
 
 
-_OF_CLASSES = ("accuracy", "balanced accuracy", "f1")
+_TAKE_CLASSES = message(
+    "the targets are class numbers, for which take {names} or loss", names="accuracy, balanced accuracy, f1"
+)
 
 
 @final
@@ -231,14 +238,14 @@ class _Squares(Tally):
         if answers.ndim == wanted.ndim + 1 and answers.shape[-1] == 1:
             answers = answers.squeeze(-1)
         if answers.shape != wanted.shape:
-            shapes = f"{tuple(answers.shape)} and {tuple(wanted.shape)}"
             classes = not given.is_floating_point() and given.dtype != torch.bool and answers.ndim == given.ndim + 1
             raise UsageError(
-                f"{self._name} needs outputs and targets of one shape, got {shapes}: "
-                + (
-                    f"the targets are class numbers, for which take {', '.join(_OF_CLASSES)} or loss"
-                    if classes
-                    else FIT
+                message(
+                    "{name} needs outputs and targets of one shape, got {outputs} and {targets}: {remedy}",
+                    name=self._name,
+                    outputs=tuple(answers.shape),
+                    targets=tuple(wanted.shape),
+                    remedy=_TAKE_CLASSES if classes else FIT,
                 )
             )
         answers, wanted = answers.reshape(len(answers), -1), wanted.reshape(len(wanted), -1)
@@ -291,91 +298,6 @@ class _MeanLoss(Tally):
 
     def score(self) -> float:
         return self._total / max(self._count, 1)
-
-
-@final
-class _OfFunction(Tally):
-    """A function of the whole part's outputs and targets."""
-
-    def __init__(self, function: Callable[[Any, Any], Any], name: str) -> None:
-        self._function, self._name = function, name
-        self._outputs: list[Any] = []
-        self._targets: list[Any] = []
-
-    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
-        self._outputs.append(_kept(outputs))
-        self._targets.append(_kept(samples.targets if samples.targets is not None else samples.inputs))
-
-    def score(self) -> float:
-        try:
-            outputs, targets = tree.put_together(self._outputs), tree.put_together(self._targets)
-        except DataError as error:
-            raise UsageError(
-                f"metric {self._name!r} gets all outputs as one, but {error}; give a torchmetrics metric, "
-                "which takes batches one by one"
-            ) from error
-        return _number(self._function(outputs, targets), name=self._name)
-
-
-@final
-class _OfTorchmetrics(Tally):
-    """A copy of the user's, which takes batches one by one."""
-
-    def __init__(self, metric: Any) -> None:
-        self._metric = copy.deepcopy(metric)
-        self._metric.reset()
-
-    def add(self, outputs: Any, samples: Samples, loss: float) -> None:
-        wanted = samples.targets if isinstance(samples.inputs, Mapping) else wanted_of(samples, metric="torchmetrics")
-        if wanted is None:
-            raise UsageError(
-                "a torchmetrics metric compares with targets, and these data have none; give metric= as a function of "
-                "(outputs, batch)"
-            )
-        self._metric.update(_kept(logits_of(outputs)), _kept(wanted))
-
-    def score(self) -> float:
-        return _number(self._metric.compute(), name=type(self._metric).__name__)
-
-
-def labels_of(scores: torch.Tensor, targets: torch.Tensor, *, metric: str) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """(answers, targets) as true and false, where each output has a target of 0 or 1 of its own; None: classes.
-
-    Raises:
-        UsageError: targets that are numbers.
-    """
-    if scores.ndim == targets.ndim + 1 and scores.shape[-1] == 1:
-        scores = scores.squeeze(-1)
-    if scores.shape != targets.shape:
-        return None
-    if not bool(((targets == 0) | (targets == 1)).all()):
-        raise UsageError(
-            f"metric {metric!r} needs classes, or labels of 0 and 1, and the targets are numbers such as "
-            f"{float(targets.reshape(-1)[0]):g}: take rmse or r2"
-        )
-    return scores > 0, targets > 0.5
-
-
-def wanted_of(samples: Samples, *, metric: str) -> torch.Tensor:
-    """The one tensor of targets that a named metric compares with; UsageError where there is none."""
-    if not isinstance(samples.targets, torch.Tensor):
-        raise UsageError(
-            f"metric {metric!r} needs targets in one tensor, and these data have none; give metric= as a function of "
-            "(outputs, targets)"
-        )
-    return samples.targets
-
-
-def _kept(value: Any) -> Any:
-    return tree.mapped(value, lambda tensor: tensor.detach().cpu())
-
-
-def _number(found: Any, *, name: str) -> float:
-    try:
-        number = float(found)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise UsageError(f"metric {name!r} must give a number, got {quote(found)} ({reason_of(error)})") from error
-    return number
 
 
 def _counted(name: str, score: Score, *, several: bool = False) -> Metric:

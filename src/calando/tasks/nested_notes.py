@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from calando.language import message
 from calando.tasks.metrics import Metric
-from calando.tasks.nested_source import Nested, NestedDataset
+from calando.tasks.nested_dataset import Nested, NestedDataset
 from calando.tasks.objective import Forward, Loss, NamedLoss
 
 __all__ = ["chosen_parts", "collated", "far_from_zero", "maybe_labels"]
@@ -19,16 +20,27 @@ def chosen_parts(
 ) -> list[str]:
     """What was chosen, in a sentence."""
     asked, loss = made_of
-    better = "higher" if metric.measure.goal == "max" else "lower"
-    score = f"score: {metric.name}, {better} is better"
+    score = message(
+        "score: {name}, higher is better" if metric.measure.goal == "max" else "score: {name}, lower is better",
+        name=metric.name,
+    )
     if forward is not None:
-        return [f"loss: what forward returns; {score}"]
+        return [message("loss: what forward returns; {score}", score=score)]
     if classes:
-        return [f"loss: cross-entropy over {classes} classes; {score}"]
+        return [message("loss: cross-entropy over {classes} classes; {score}", classes=classes, score=score)]
     if isinstance(loss, NamedLoss):
-        why = "" if asked is not None else ", by the targets' type"
-        return [f"loss: {loss.name}{why}; {score}"]
-    return [f"loss: {'the network works it out' if loss is None else 'your function'}; {score}"]
+        return [
+            message(
+                "loss: {name}, by the targets' type; {score}" if asked is None else "loss: {name}; {score}",
+                name=loss.name,
+                score=score,
+            )
+        ]
+    return [
+        message(
+            "loss: the network works it out; {score}" if loss is None else "loss: your function; {score}", score=score
+        )
+    ]
 
 
 def collated(train: Nested, batch_size: int) -> list[str]:
@@ -36,7 +48,16 @@ def collated(train: Nested, batch_size: int) -> list[str]:
     if not isinstance(train, NestedDataset) or train.collate is None:
         return []
     made = train.read(torch.arange(batch_size)).count
-    return [] if made == batch_size else [f"{train.origin}: collate makes {made} samples of the first {batch_size}"]
+    if made == batch_size:
+        return []
+    return [
+        message(
+            "{origin}: collate makes {made} samples of the first {count}",
+            origin=train.origin,
+            made=made,
+            count=batch_size,
+        )
+    ]
 
 
 def maybe_labels(train: Nested, *, asked: Loss | None, loss: Loss | None) -> list[str]:
@@ -46,7 +67,7 @@ def maybe_labels(train: Nested, *, asked: Loss | None, loss: Loss | None) -> lis
     targets = train.read(torch.arange(min(len(train), _LOOKED_AT))).targets
     if not bool(((targets == 0) | (targets == 1)).all()):
         return []
-    return ['all targets looked at are 0 or 1: if they are labels and no numbers, give loss="bce"']
+    return [message('all targets looked at are 0 or 1: if they are labels and no numbers, give loss="bce"')]
 
 
 def far_from_zero(train: Nested, *, loss: Loss | None) -> list[str]:
@@ -59,7 +80,11 @@ def far_from_zero(train: Nested, *, loss: Loss | None) -> list[str]:
     mean, spread = float(targets.double().mean()), float(targets.double().std(correction=0))
     if abs(mean) + spread <= _FAR:
         return []
-    found = f"targets have mean {mean:.6g} and standard deviation {spread:.3g}"
     return [
-        f"{found}, and a new network answers about 0: train on (y - mean) / deviation, or a run ends on its way there"
+        message(
+            "targets have mean {mean:.6g} and standard deviation {spread:.3g}, and a new network answers about 0: "
+            "train on (y - mean) / deviation, or a run ends on its way there",
+            mean=mean,
+            spread=spread,
+        )
     ]

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from calando.errors import UsageError, reason_of, unless_it_fails
+from calando.language import message
 from calando.tasks.catalog import find_network
 from calando.tasks.nets import Build
 from calando.tasks.objective import logits_of
@@ -21,10 +22,10 @@ from calando.tasks.user_code import call_user, import_callable
 __all__ = ["NetworkFactory", "check_network_fits", "network_factory"]
 
 _WANTED = {
-    "in_channels": "images",
-    "image_size": "images",
-    "classes": "classes, or targets of one width",
-    "inputs": "inputs of one shape",
+    "in_channels": message("images"),
+    "image_size": message("images"),
+    "classes": message("classes, or targets of one width"),
+    "inputs": message("inputs of one shape"),
 }
 
 
@@ -72,9 +73,15 @@ class NetworkFactory:
             if (build := find_network(self.name)) is not None:
                 return build(**self._named_by(build, offered))
             own = import_callable(self.name)
-        net = call_user(own, name=f"network {self.name!r}", offered=offered)
+        net = call_user(own, name=message("network {name!r}", name=self.name), offered=offered)
         if not isinstance(net, nn.Module):
-            raise UsageError(f"network {self.name!r} must return a torch.nn.Module, got {type(net).__name__}")
+            raise UsageError(
+                message(
+                    "network {name!r} must return a torch.nn.Module, got {kind}",
+                    name=self.name,
+                    kind=type(net).__name__,
+                )
+            )
         return net
 
     def _named_by(self, build: Build, offered: dict[str, object]) -> dict[str, object]:
@@ -86,8 +93,12 @@ class NetworkFactory:
         }
         if missing := [name for name, needed in wanted.items() if needed and name not in offered]:
             raise UsageError(
-                f"network {self.name!r} needs {_WANTED[missing[0]]}, which these samples do not have; give model= a "
-                "network that fits them, or a class or function that builds one"
+                message(
+                    "network {name!r} needs {wanted}, which these samples do not have; give model= a network "
+                    "that fits them, or a class or function that builds one",
+                    name=self.name,
+                    wanted=_WANTED[missing[0]],
+                )
             )
         return {name: offered[name] for name in wanted if name in offered}
 
@@ -112,11 +123,16 @@ def network_factory(
     """
     if isinstance(model, torch.nn.Module) or not (isinstance(model, str) or callable(model)):
         kind = type(model).__name__
-        name = f"torch.nn.{kind}" if type(model).__module__.startswith("torch.nn.") else kind
-        hint = f"; write model={name}, or model=lambda: {name}(…)" if isinstance(model, torch.nn.Module) else ""
         raise UsageError(
-            "model must be a name, or a class or function that builds a new network for each run, "
-            f"got {'an instance of ' if hint else 'a '}{kind}{hint}"
+            message(
+                "model must be a name, or a class or function that builds a new network for each run, got an "
+                "instance of {kind}; write model={name}, or model=lambda: {name}(…)"
+                if isinstance(model, torch.nn.Module)
+                else "model must be a name, or a class or function that builds a new network for each run, got a "
+                "{kind}",
+                kind=kind,
+                name=f"torch.nn.{kind}" if type(model).__module__.startswith("torch.nn.") else kind,
+            )
         )
     own = None if isinstance(model, str) else model
     name = model if isinstance(model, str) else getattr(model, "__qualname__", type(model).__name__)
@@ -135,20 +151,35 @@ def check_network_fits(factory: NetworkFactory) -> torch.Tensor:
     assert factory.image_size is not None
     assert factory.in_channels is not None
     (height, width), in_channels, classes = factory.image_size, factory.in_channels, factory.classes
-    seen = f"images of {in_channels}x{height}x{width}"
+    seen = message("images of {channels}x{height}x{width}", channels=in_channels, height=height, width=width)
     with holding_generators(), torch.no_grad():
         # Of a copy: a factory of the user's that counts its calls must not be one call ahead in every run.
         net = factory.fresh()().eval()
         if not any(parameter.requires_grad for parameter in net.parameters()):
-            raise UsageError(f"network {factory.name!r} has no weights to train")
+            raise UsageError(message("network {name!r} has no weights to train", name=factory.name))
         try:
             output: torch.Tensor = net(torch.zeros(2, in_channels, height, width))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the network may be the user's own, which may raise anything
-            raise UsageError(f"network {factory.name!r} does not take {seen}: {reason_of(error)}") from error
+            raise UsageError(
+                message(
+                    "network {name!r} does not take {seen}: {reason}",
+                    name=factory.name,
+                    seen=seen,
+                    reason=reason_of(error),
+                )
+            ) from error
     scores = unless_it_fails(lambda: logits_of(output))
     if scores is None or tuple(scores.shape) != (2, classes):
         got = type(output).__name__ if scores is None else tuple(scores.shape)
-        raise UsageError(f"network {factory.name!r} must give [N, {classes}] scores for {seen}, got {got} for N = 2")
+        raise UsageError(
+            message(
+                "network {name!r} must give [N, {classes}] scores for {seen}, got {got} for N = 2",
+                name=factory.name,
+                classes=classes,
+                seen=seen,
+                got=got,
+            )
+        )
     return output

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from calando.errors import UnknownName, UsageError, reason_of
+from calando.language import message
 from calando.tasks import tree
 
 __all__ = [
@@ -100,12 +101,23 @@ class Samples:
         if self.count <= count:
             return [self]
         found = [(where, len(one)) for where, one in tree.leaves(self.batch, "batch") if one.ndim]
-        why = "" if found else "it holds no tensors"
-        why = next((f"{where} has {size} in its first axis" for where, size in found if size != self.count), why)
+        why = "" if found else message("it holds no tensors")
+        why = next(
+            (
+                message("{where} has {size} in its first axis", where=where, size=size)
+                for where, size in found
+                if size != self.count
+            ),
+            why,
+        )
         if why:
             raise UsageError(
-                f"accumulate= cuts a batch of {self.count} samples, and what collate returned cannot be cut: {why}; "
-                "choose a smaller batch_size"
+                message(
+                    "accumulate= cuts a batch of {count} samples, and what collate returned cannot be cut: "
+                    "{why}; choose a smaller batch_size",
+                    count=self.count,
+                    why=why,
+                )
             )
         pieces = tree.split((self.inputs, self.targets), count)
         return [Samples(inputs, targets, self.paired) for inputs, targets in pieces]
@@ -154,7 +166,7 @@ def found_loss(loss: str | Loss | None) -> Loss | None:
         return loss
     name = loss.strip().lower().replace("-", "_").replace(" ", "_")
     if name not in LOSSES:
-        raise UnknownName("loss", loss, LOSSES, hint="or give a function (outputs, targets) -> scalar")
+        raise UnknownName("loss", loss, LOSSES, hint=message("or give a function (outputs, targets) -> scalar"))
     return NamedLoss(name)
 
 
@@ -176,8 +188,12 @@ def logits_of(outputs: Any) -> torch.Tensor:
     if isinstance(outputs, tuple | list) and len(outputs) == 1 and isinstance(outputs[0], torch.Tensor):
         return outputs[0]
     raise UsageError(
-        f"the network gives {_described(outputs)}, and which of it is judged is unknown: give loss= and metric= as "
-        "functions of (outputs, targets), or forward=, called with (network, batch), which returns (loss, outputs)"
+        message(
+            "the network gives {outputs}, and which of it is judged is unknown: give loss= and "
+            "metric= as functions of (outputs, targets), or forward=, called with (network, batch), "
+            "which returns (loss, outputs)",
+            outputs=_described(outputs),
+        )
     )
 
 
@@ -209,12 +225,16 @@ def judged(
         found = outputs.get("loss") if isinstance(outputs, Mapping) else getattr(outputs, "loss", None)
         if found is None:
             raise UsageError(
-                f"the network gives {_described(outputs)} and no loss of its own; give loss= by name "
-                f"({', '.join(LOSSES)}) or as a function of (outputs, targets), or forward="
+                message(
+                    "the network gives {outputs} and no loss of its own; give loss= by name ({names}) or as "
+                    "a function of (outputs, targets), or forward=",
+                    outputs=_described(outputs),
+                    names=", ".join(LOSSES),
+                )
             )
-        return _scalar(found, of="the network"), tree.mapped(outputs, _float)
+        return _scalar(found, of=message("the network")), tree.mapped(outputs, _float)
     outputs = tree.mapped(outputs, _float)
-    return _scalar(loss(outputs, samples.targets), of="the loss"), outputs
+    return _scalar(loss(outputs, samples.targets), of=message("the loss")), outputs
 
 
 def called(network: nn.Module, samples: Samples) -> Any:
@@ -228,8 +248,12 @@ def called(network: nn.Module, samples: Samples) -> Any:
         return network(inputs)
     except TypeError as error:
         raise UsageError(
-            f"the network cannot be called with {_described(inputs)} ({reason_of(error)}); give forward=, called with "
-            "(network, batch), which calls it as it needs and returns the loss or (loss, outputs)"
+            message(
+                "the network cannot be called with {inputs} ({reason}); give forward=, called with "
+                "(network, batch), which calls it as it needs and returns the loss or (loss, outputs)",
+                inputs=_described(inputs),
+                reason=reason_of(error),
+            )
         ) from error
 
 
@@ -239,20 +263,26 @@ def _float(value: torch.Tensor) -> torch.Tensor:
 
 def _scalar(found: Any, *, of: str) -> torch.Tensor:
     if not isinstance(found, torch.Tensor) or found.numel() != 1:
-        came = f"shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
-        raise UsageError(f"{of} must give one number, the mean over the batch, as a tensor; got {came}")
+        came = (
+            message("shape {shape}", shape=tuple(found.shape))
+            if isinstance(found, torch.Tensor)
+            else type(found).__name__
+        )
+        raise UsageError(
+            message("{of} must give one number, the mean over the batch, as a tensor; got {came}", of=of, came=came)
+        )
     loss: torch.Tensor = found.reshape(())
     return loss.float() if loss.itemsize < 4 else loss
 
 
 def _described(value: Any) -> str:
     if isinstance(value, torch.Tensor):
-        return f"a tensor {tuple(value.shape)}"
+        return message("a tensor {shape}", shape=tuple(value.shape))
     if isinstance(value, Mapping):
-        return f"a dict of {', '.join(map(str, value))}"
+        return message("a dict of {names}", names=", ".join(map(str, value)))
     if isinstance(value, tuple | list):
-        return f"{len(value)} values"
-    return f"a {type(value).__name__}"
+        return message("{count} values", count=len(value))
+    return message("a {kind}", kind=type(value).__name__)
 
 
 # The losses by name
@@ -272,28 +302,40 @@ def classes_last(outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Te
     """
     if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
         raise UsageError(
-            f"cross_entropy needs class numbers as targets, got {targets.dtype}; for targets of 0 and 1 take bce, for "
-            "numbers mse"
+            message(
+                "cross_entropy needs class numbers as targets, got {dtype}; for targets of 0 and 1 take "
+                "bce, for numbers mse",
+                dtype=targets.dtype,
+            )
         )
     shape = tuple(targets.shape)
     second = outputs.ndim == targets.ndim + 1 and (outputs.shape[0], *outputs.shape[2:]) == shape
     last = outputs.ndim == targets.ndim + 1 and tuple(outputs.shape[:-1]) == shape
     if second and last and outputs.ndim > 2:
         raise UsageError(
-            f"outputs {tuple(outputs.shape)} may have the classes in the second or the last axis; give loss= as a "
-            "function, as in loss=lambda z, y: F.cross_entropy(z.flatten(0, -2), y.flatten())"
+            message(
+                "outputs {shape} may have the classes in the second or the last axis; give loss= as a "
+                "function, as in loss=lambda z, y: F.cross_entropy(z.flatten(0, -2), y.flatten())",
+                shape=tuple(outputs.shape),
+            )
         )
     if not second and not last:
         raise UsageError(
-            f"outputs {tuple(outputs.shape)} do not fit class numbers {shape}: a score for each class is needed in the "
-            "second or the last axis"
-            + ('; labels of 0 and 1, several a sample, take loss="bce"' if tuple(outputs.shape) == shape else "")
+            message(
+                "outputs {shape} do not fit class numbers {wanted}: a score for each class is needed in the second or "
+                'the last axis; labels of 0 and 1, several a sample, take loss="bce"'
+                if tuple(outputs.shape) == shape
+                else "outputs {shape} do not fit class numbers {wanted}: a score for each class is needed in the "
+                "second or the last axis",
+                shape=tuple(outputs.shape),
+                wanted=shape,
+            )
         )
     scores = outputs if last or outputs.ndim == 2 else outputs.movedim(1, -1)
     return scores.reshape(-1, scores.shape[-1]), targets.reshape(-1).long()
 
 
-FIT = "let the network give one number for each target"
+FIT = message("let the network give one number for each target")
 
 
 def _alike(name: str, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -303,8 +345,13 @@ def _alike(name: str, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[tor
     if outputs.shape != targets.shape:
         classes = not targets.is_floating_point() and targets.dtype != torch.bool and outputs.ndim == targets.ndim + 1
         raise UsageError(
-            f"{name} needs outputs and targets of one shape, got {tuple(outputs.shape)} and {tuple(targets.shape)}: "
-            + ("the targets are class numbers, for which take cross_entropy" if classes else FIT)
+            message(
+                "{name} needs outputs and targets of one shape, got {outputs} and {targets}: {remedy}",
+                name=name,
+                outputs=tuple(outputs.shape),
+                targets=tuple(targets.shape),
+                remedy=message("the targets are class numbers, for which take cross_entropy") if classes else FIT,
+            )
         )
     return outputs, targets.to(outputs.dtype)
 

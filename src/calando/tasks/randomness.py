@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calando.errors import DataError
+from calando.language import message
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +88,12 @@ def steps_per_epoch(size: int, batch_size: int) -> int:
     assert batch_size >= 1
     if batch_size > size:
         raise DataError(
-            f"batch size {batch_size} is larger than the training part, which has {size} samples; choose at most {size}"
+            message(
+                "batch size {batch_size} is larger than the training part, which has {size} samples; "
+                "choose at most {size}",
+                batch_size=batch_size,
+                size=size,
+            )
         )
     return size // batch_size
 

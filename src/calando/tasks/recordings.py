@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from calando.errors import DataError, UsageError, quote
+from calando.language import message
 from calando.tasks.data.arrays import as_labels
 from calando.tasks.front_end import LogMel, front_end_for
 from calando.tasks.source import Moments, Source
@@ -46,7 +47,14 @@ class RecordingSource(Source):
         assert waves.ndim == 2
         assert waves.dtype in (torch.int16, torch.float32)
         if len(waves) != len(labels):
-            raise DataError(f"{origin}: {len(waves)} recordings but {len(labels)} labels; there must be one label each")
+            raise DataError(
+                message(
+                    "{origin}: {recordings} recordings but {labels} labels; there must be one label each",
+                    origin=origin,
+                    recordings=len(waves),
+                    labels=len(labels),
+                )
+            )
         self._waves, self.labels, self._rows = waves, labels, torch.arange(len(waves))
         self.front_end, self.origin = front_end, origin
         self.shape = (1, *front_end.shape)
@@ -102,27 +110,51 @@ def recordings_of(samples: object, *, rate: int, origin: str) -> tuple[Recording
         UsageError: a rate that is no whole number above 0, or samples that are no pair.
     """
     if isinstance(rate, bool) or not isinstance(rate, int) or rate < 1:
-        raise UsageError(f"rate must be a whole number of Hz, as in rate=16000, got {quote(rate)}")
+        raise UsageError(message("rate must be a whole number of Hz, as in rate=16000, got {rate}", rate=quote(rate)))
     if not isinstance(samples, tuple | list) or len(samples) != 2:
-        raise UsageError(f"{origin}: with rate=, samples are (recordings [N, T], labels), got {quote(samples)}")
+        raise UsageError(
+            message(
+                "{origin}: with rate=, samples are (recordings [N, T], labels), got {samples}",
+                origin=origin,
+                samples=quote(samples),
+            )
+        )
     waves, labels = (
         one.detach().cpu().numpy() if isinstance(one, torch.Tensor) else np.asarray(one) for one in samples
     )
     if waves.ndim == 3 and waves.shape[1] == 1:
         waves = waves[:, 0]
     if waves.ndim != 2 or 0 in waves.shape:
-        raise DataError(f"{origin}: recordings must have the axes [N, T], one channel, got {waves.shape}")
+        raise DataError(
+            message(
+                "{origin}: recordings must have the axes [N, T], one channel, got {shape}",
+                origin=origin,
+                shape=waves.shape,
+            )
+        )
     if waves.dtype != np.int16 and waves.dtype.kind != "f":
         raise DataError(
-            f"{origin}: recordings must be int16 (full scale 2^15) or floating point (full scale 1), got {waves.dtype}"
+            message(
+                "{origin}: recordings must be int16 (full scale 2^15) or floating point (full scale 1), got {dtype}",
+                origin=origin,
+                dtype=waves.dtype,
+            )
         )
     held = np.array(waves, dtype=np.int16 if waves.dtype == np.int16 else np.float32)  # a copy
     front = front_end_for(rate=rate, length=held.shape[1])
     numbers = torch.from_numpy(as_labels(labels, origin=origin))
     source = RecordingSource(torch.from_numpy(held), numbers, front_end=front, origin=origin)
     loud = float(np.abs(held).max()) if held.dtype == np.float32 else 0.0
-    said = f"; they go up to {loud:.3g}, and full scale is 1" if loud > _LOUD else ""
+    said = message("; they go up to {loud:.3g}, and full scale is 1", loud=loud) if loud > _LOUD else ""
     return (
         source,
-        f"{origin}: {len(held):,} recordings of {held.shape[1] / rate:g} s at {rate} Hz{said}; a network sees {front}",
+        message(
+            "{origin}: {count:,} recordings of {seconds:g} s at {rate} Hz{said}; a network sees {front}",
+            origin=origin,
+            count=len(held),
+            seconds=held.shape[1] / rate,
+            rate=rate,
+            said=said,
+            front=str(front),
+        ),
     )

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from calando.errors import UsageError, reason_of
+from calando.language import message
 
 __all__ = ["ATOMS", "LARGE", "Pristine", "copied_alone", "empty_cell", "fill_cell"]
 
@@ -74,8 +75,11 @@ class Pristine:
         for memory, before in self._sums:
             if _sum(memory) != before:
                 raise UsageError(
-                    f"the data set writes to an array of {memory.nbytes / 2**20:.0f} MiB that it holds while it is "
-                    "read, so that a run would depend on those before it; have it return changed copies of its samples"
+                    message(
+                        "the data set writes to an array of {size:.0f} MiB that it holds while it is read, so "
+                        "that a run would depend on those before it; have it return changed copies of its samples",
+                        size=memory.nbytes / 2**20,
+                    )
                 )
         held = [_copy_of(self._kept[i]) if i in self._kept else one for i, one in enumerate(self._held)]
         found: dict[str, Any] = _Unpickler(io.BytesIO(self._data), held).load()

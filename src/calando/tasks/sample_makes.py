@@ -13,10 +13,13 @@ from typing import Any
 
 import torch
 
+from calando.language import message
 from calando.tasks import tree
 from calando.tasks.objective import Samples
 
 __all__ = ["difference", "hash_of", "make_of", "number_of"]
+
+_MISSING = message("missing")
 
 
 def make_of(sample: Any) -> dict[str, str]:
@@ -31,9 +34,9 @@ def difference(expected: Mapping[str, str], came: Mapping[str, str]) -> str:
     'sample[1] is int, and there float'
     """
     for place in dict.fromkeys([*expected, *came]):
-        mine, theirs = came.get(place, "missing"), expected.get(place, "missing")
+        mine, theirs = came.get(place, _MISSING), expected.get(place, _MISSING)
         if mine != theirs:
-            return f"{place} is {mine}, and there {theirs}"
+            return message("{place} is {mine}, and there {theirs}", place=place, mine=mine, theirs=theirs)
     return ""
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from calando.errors import DataError
+from calando.language import message
 from calando.sizes import LEAST, MOST
 from calando.tasks.objective import Samples
 
@@ -113,7 +114,12 @@ class TensorSource(Source):
         assert labels.dtype == torch.int64
         if len(images) != len(labels):
             raise DataError(
-                f"{origin}: {len(images)} images but {len(labels)} labels; there must be one label an image"
+                message(
+                    "{origin}: {images} images but {labels} labels; there must be one label an image",
+                    origin=origin,
+                    images=len(images),
+                    labels=len(labels),
+                )
             )
         self._images, self.labels, self._rows = images, labels, torch.arange(len(images))
         self.shape = (images.shape[1], images.shape[2], images.shape[3])
@@ -179,20 +185,38 @@ def check_samples(parts: Sequence[Source], *, classes: int) -> None:
     """Refuse parts whose shape, labels or scale do not fit the first, or whose values are not finite (DataError)."""
     for part in parts:
         if len(part) == 0:
-            raise DataError(f"{part.origin}: holds no samples; give at least one")
+            raise DataError(message("{origin}: holds no samples; give at least one", origin=part.origin))
         if part.shape != parts[0].shape:
             raise DataError(
-                f"{part.origin}: images are {part.shape}, those of {parts[0].origin} {parts[0].shape}; make them alike"
+                message(
+                    "{origin}: images are {shape}, those of {first} {wanted}; make them alike",
+                    origin=part.origin,
+                    shape=part.shape,
+                    first=parts[0].origin,
+                    wanted=parts[0].shape,
+                )
             )
         outside = ((part.labels < 0) | (part.labels >= classes)).nonzero().flatten()
         if outside.numel():
             place = int(outside[0])
             raise DataError(
-                f"{part.origin}: sample {place} has label {int(part.labels[place])}, but the training part's classes "
-                f"are 0 … {classes - 1}; correct or remove it"
+                message(
+                    "{origin}: sample {place} has label {label}, but the training part's classes are 0 … "
+                    "{most}; correct or remove it",
+                    origin=part.origin,
+                    place=place,
+                    label=int(part.labels[place]),
+                    most=classes - 1,
+                )
             )
         if (bad := part.first_not_finite()) is not None:
-            raise DataError(f"{part.origin}: sample {bad} has a NaN or infinite value; correct or remove it")
+            raise DataError(
+                message(
+                    "{origin}: sample {place} has a NaN or infinite value; correct or remove it",
+                    origin=part.origin,
+                    place=bad,
+                )
+            )
     _check_scales(parts)
 
 
@@ -207,23 +231,45 @@ def _check_scales(parts: Sequence[Source]) -> None:
         fits = all(-1e-3 <= mean <= 1 + 1e-3 for mean in found.mean) and all(std <= 0.5 + 1e-3 for std in found.std)
         if not fits:
             raise DataError(
-                f"{part.origin}: images are floats of mean {found.mean[0]:.3g} and standard deviation "
-                f"{found.std[0]:.3g}, those of {whole.origin} uint8, which are read as x / 255: no scale in common; "
-                "give both in one type and scale"
+                message(
+                    "{origin}: images are floats of mean {mean:.3g} and standard deviation {std:.3g}, those "
+                    "of {train} uint8, which are read as x / 255: no scale in common; give both in one "
+                    "type and scale",
+                    origin=part.origin,
+                    mean=found.mean[0],
+                    std=found.std[0],
+                    train=whole.origin,
+                )
             )
 
 
 def check_twin(clean: Source, *, of: Source) -> None:
     """Refuse labels that differ from those of `of`, in number or order (DataError)."""
-    what = "it must hold the same samples in the same order"
+    what = message("it must hold the same samples in the same order")
     if len(clean) != len(of):
-        raise DataError(f"{clean.origin}: {len(clean)} samples, but {of.origin} has {len(of)}; {what}")
+        raise DataError(
+            message(
+                "{origin}: {count} samples, but {other} has {wanted}; {what}",
+                origin=clean.origin,
+                count=len(clean),
+                other=of.origin,
+                wanted=len(of),
+                what=what,
+            )
+        )
     differ = (clean.labels != of.labels).nonzero().flatten()
     if differ.numel():
         place = int(differ[0])
         raise DataError(
-            f"{clean.origin}: sample {place} has label {int(clean.labels[place])}, but in {of.origin} "
-            f"{int(of.labels[place])}; {what}"
+            message(
+                "{origin}: sample {place} has label {label}, but in {other} {wanted}; {what}",
+                origin=clean.origin,
+                place=place,
+                label=int(clean.labels[place]),
+                other=of.origin,
+                wanted=int(of.labels[place]),
+                what=what,
+            )
         )
 
 
@@ -232,11 +278,22 @@ def check_moments(moments: Moments, *, origin: str) -> None:
     for channel, (mean, std) in enumerate(zip(moments.mean, moments.std, strict=True)):
         if 0 < std < LEAST or max(std, abs(mean)) > MOST:
             raise DataError(
-                f"{origin}: pixels of channel {channel} have mean {mean:.3g} and standard deviation {std:.3g}, which "
-                "single precision cannot normalise; scale the images to values of a size near 1"
+                message(
+                    "{origin}: pixels of channel {channel} have mean {mean:.3g} and standard deviation "
+                    "{std:.3g}, which single precision cannot normalise; scale the images to values of a "
+                    "size near 1",
+                    origin=origin,
+                    channel=channel,
+                    mean=mean,
+                    std=std,
+                )
             )
     if not any(std > 0 for std in moments.std):
-        raise DataError(f"{origin}: every pixel of every image is the same; check how the images were written")
+        raise DataError(
+            message(
+                "{origin}: every pixel of every image is the same; check how the images were written", origin=origin
+            )
+        )
 
 
 def check_normalised(part: Source, *, by: Moments, of: str) -> None:
@@ -247,6 +304,16 @@ def check_normalised(part: Source, *, by: Moments, of: str) -> None:
     for channel, (mean, std, center, unit) in enumerate(zip(mine.mean, mine.std, by.mean, by.std, strict=True)):
         if not max(abs(mean - center), std, abs(mean)) / unit <= MOST:
             raise DataError(
-                f"{part.origin}: pixels of channel {channel} have mean {mean:.3g} and standard deviation {std:.3g}, "
-                f"but those of {of} {center:.3g} and {unit:.3g}, by which they are normalised; scale all parts alike"
+                message(
+                    "{origin}: pixels of channel {channel} have mean {mean:.3g} and standard deviation "
+                    "{std:.3g}, but those of {of} {center:.3g} and {unit:.3g}, by which they are normalised; "
+                    "scale all parts alike",
+                    origin=part.origin,
+                    channel=channel,
+                    mean=mean,
+                    std=std,
+                    of=of,
+                    center=center,
+                    unit=unit,
+                )
             )

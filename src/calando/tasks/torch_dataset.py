@@ -22,9 +22,10 @@ from typing import Protocol, cast
 import numpy as np
 import torch
 
-from calando.errors import DataError, reason_of
+from calando.errors import DataError, reason_of, said_by
+from calando.language import message
 from calando.tasks.data.arrays import Channels, described
-from calando.tasks.one_image import came, channels_of, image_of, is_to_be_turned
+from calando.tasks.one_image import Named, came, channels_of, image_of, is_to_be_turned, named
 from calando.tasks.randomness import holding_seeded
 from calando.tasks.run_copies import copied_alone
 from calando.tasks.source import Moments, Source
@@ -104,7 +105,7 @@ class DatasetSource(Source):
         images = []
         for place in self._rows[rows].tolist():
             image, _, _ = _sample(self._dataset, place, origin=self.origin, channels=self._scan.channels)
-            _same(image, self.shape, self.dtype, origin=f"{self.origin}, sample {place}")
+            _same(image, self.shape, self.dtype, name=named(self.origin, place))
             images.append(image)
         return torch.stack(images)
 
@@ -118,7 +119,13 @@ class DatasetSource(Source):
     def reading(self) -> str:
         """How the axes of the images were understood."""
         what = described(self._scan.shape, "first")
-        return f"{self.origin}: {len(self):,} images of {what}, read from {self._scan.came}"
+        return message(
+            "{origin}: {count:,} images of {what}, read from {came}",
+            origin=self.origin,
+            count=len(self),
+            what=what,
+            came=self._scan.came,
+        )
 
     def first_that_varies(self) -> int | None:
         """Position of the first sample, among some, of which two reads differ: something draws at random there."""
@@ -171,12 +178,17 @@ def _copied(dataset: MapDataset) -> MapDataset:
 def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Scan:
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise DataError(
-            f"{origin}: a data set must have a length and be indexed by position (map-style), "
-            f"got {type(dataset).__name__}"
+            message(
+                "{origin}: a data set must have a length and be indexed by position (map-style), got {kind}",
+                origin=origin,
+                kind=type(dataset).__name__,
+            )
         )
     if len(dataset) == 0:
-        raise DataError(f"{origin}: the data set is empty; give at least one sample of each class")
-    name = f"{origin}, sample 0"
+        raise DataError(
+            message("{origin}: the data set is empty; give at least one sample of each class", origin=origin)
+        )
+    name = named(origin, 0)
     content, _ = _content(dataset, 0, name=name)
     channels = channels or channels_of(content, name=name)
     first = image_of(content, name=name, channels=channels)
@@ -187,7 +199,7 @@ def _scan(dataset: MapDataset, *, origin: str, channels: Channels | None) -> _Sc
     for place in range(len(dataset)):
         image, labels[place], content = _sample(dataset, place, origin=origin, channels=channels)
         turned += is_to_be_turned(content)
-        _same(image, shape, dtype, origin=f"{origin}, sample {place}")
+        _same(image, shape, dtype, name=named(origin, place))
         pixels = image.flatten(1).double() / (255 if dtype == torch.uint8 else 1)
         sums[place], squares[place] = pixels.mean(1).numpy(), pixels.square().mean(1).numpy()
         hashes[place] = _hash(image)
@@ -211,40 +223,53 @@ def _first_unrepeatable(dataset: MapDataset, scan: _Scan, *, origin: str) -> int
 
 def _sample(dataset: MapDataset, place: int, *, origin: str, channels: Channels) -> tuple[torch.Tensor, int, object]:
     """Pixels, label, and the image as it came."""
-    name = f"{origin}, sample {place}"
+    name = named(origin, place)
     image, label = _content(dataset, place, name=name)
     return image_of(image, name=name, channels=channels), _label(label, name=name), image
 
 
-def _content(dataset: MapDataset, place: int, *, name: str) -> tuple[object, object]:
+def _content(dataset: MapDataset, place: int, *, name: Named) -> tuple[object, object]:
     try:
         sample = dataset[place]
     except (OSError, SyntaxError, ValueError) as error:  # what PIL and readers raise for a damaged file
-        raise DataError(f"{name}: cannot be read: {error}") from error
+        raise DataError(message("{name}: cannot be read: {reason}", name=name(), reason=said_by(error))) from error
     except Exception as error:  # the user's code may raise anything
-        raise DataError(f"{name}: cannot be read: {reason_of(error)}") from error
+        raise DataError(message("{name}: cannot be read: {reason}", name=name(), reason=reason_of(error))) from error
     if isinstance(sample, Mapping) and "image" in sample and "label" in sample:
         return sample["image"], sample["label"]
     if isinstance(sample, Sequence) and len(sample) == 2:
         return sample[0], sample[1]
     raise DataError(
-        f"{name}: must be (image, label) or a dict with 'image' and 'label', got {type(sample).__name__}; samples "
-        "without labels need forward=, a function (network, batch) -> loss"
+        message(
+            "{name}: must be (image, label) or a dict with 'image' and 'label', got {kind}; "
+            "samples without labels need forward=, a function (network, batch) -> loss",
+            name=name(),
+            kind=type(sample).__name__,
+        )
     )
 
 
-def _label(label: object, *, name: str) -> int:
+def _label(label: object, *, name: Named) -> int:
     value = np.asarray(label)
     if value.size == 1 and value.dtype.kind in "biuf" and float(value.item()).is_integer():
         number = int(value.item())
         if -(2**63) <= number < 2**63:
             return number
-    raise DataError(f"{name}: the label must be a whole number 0 … classes-1, got {label!r}")
+    raise DataError(
+        message("{name}: the label must be a whole number 0 … classes-1, got {label}", name=name(), label=repr(label))
+    )
 
 
-def _same(image: torch.Tensor, shape: tuple[int, int, int], dtype: torch.dtype, *, origin: str) -> None:
+def _same(image: torch.Tensor, shape: tuple[int, int, int], dtype: torch.dtype, *, name: Named) -> None:
     if tuple(image.shape) != shape or image.dtype != dtype:
         raise DataError(
-            f"{origin}: the image is {image.dtype} {tuple(image.shape)}, the first is {dtype} {shape}; "
-            "all must be alike: resize or convert them in the data set's transform"
+            message(
+                "{name}: the image is {dtype} {shape}, the first is {dtype2} {shape2}; all must be "
+                "alike: resize or convert them in the data set's transform",
+                name=name(),
+                dtype=image.dtype,
+                shape=tuple(image.shape),
+                dtype2=dtype,
+                shape2=shape,
+            )
         )

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from calando.errors import DataError
+from calando.language import message
 
 __all__ = ["as_tensors", "leaves", "mapped", "moved", "put_together", "sizes", "split", "take"]
 
@@ -104,7 +105,9 @@ def put_together(trees: list[Any]) -> Any:
         except RuntimeError as error:
             shapes = sorted({str(tuple(tree.shape[1:])) for tree in trees})
             raise DataError(
-                f"batches have samples of other shapes ({', '.join(shapes[:4])}) and make no whole"
+                message(
+                    "batches have samples of other shapes ({shapes}) and make no whole", shapes=", ".join(shapes[:4])
+                )
             ) from error
     if isinstance(first, Mapping):
         return {key: put_together([tree[key] for tree in trees]) for key in first}
@@ -130,7 +133,9 @@ def as_tensors(tree: Any) -> Any:
     if isinstance(tree, np.ndarray | np.generic):
         array = np.asarray(tree)
         if array.dtype.kind not in "biufc":
-            raise DataError(f"an array of {array.dtype} is no tensor: number what it holds, or leave it out")
+            raise DataError(
+                message("an array of {dtype} is no tensor: number what it holds, or leave it out", dtype=array.dtype)
+            )
         widened = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}.get(array.dtype.name)
         tree = torch.from_numpy(np.array(array if widened is None else array.astype(widened)))
     if not isinstance(tree, torch.Tensor):

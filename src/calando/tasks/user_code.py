@@ -35,7 +35,7 @@ import numpy as np
 import torch
 
 from calando.errors import CalandoError, UsageError, reason_of
-from calando.language import message
+from calando.language import _, message
 from calando.tasks.run_copies import ATOMS, LARGE
 
 __all__ = ["call_user", "import_callable", "look_behind"]
@@ -124,19 +124,22 @@ def _staying_one_process(name: str) -> Iterator[None]:
         yield
     finally:
         if os.getpid() != this:
-            print(f"calando: {name} forked this process; the copy ends here", file=sys.stderr, flush=True)
+            said = _("{name} forked this process; the copy ends here", name=name)
+            print(f"calando: {said}", file=sys.stderr, flush=True)
             os._exit(1)
 
 
 def _located(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
-    return f"{reason_of(error)}{place}"
+    reason = reason_of(error)
+    if len(frames) <= 1:
+        return reason
+    return message("{reason} ({file}, line {line})", reason=reason, file=frames[-1].filename, line=frames[-1].lineno)
 
 
 def look_behind(*parts: object) -> Mapping[str, bytes]:
     """A digest of each piece of state that code of `parts` may keep, by its name."""
-    reached = (("the environment", dict(os.environ)), *_reached(parts))
+    reached = ((message("the environment"), dict(os.environ)), *_reached(parts))
     return {name: _digest(value) for name, value in reached}
 
 
@@ -173,7 +176,7 @@ def _held(function: FunctionType, left: list[object]) -> Iterator[tuple[str, obj
     """Defaults and globals of a function; what can hold more is left to be looked into."""
     for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
         if not isinstance(value, ATOMS):
-            yield f"a default of {function.__qualname__}", value
+            yield message("a default of {name}", name=function.__qualname__), value
     for name in _named(function.__code__):
         if name not in function.__globals__:
             continue

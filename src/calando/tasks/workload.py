@@ -25,11 +25,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.tasks.augment import Augment
-from calando.tasks.chance import Answer, Chance, chance_of, constant_answer
+from calando.tasks.chance import Answer, Chance, chance_of, constant_answer, no_chance
 from calando.tasks.front_end import LogMel
 from calando.tasks.metrics import ACCURACY, Metric, Tally
-from calando.tasks.nested_source import NestedDataset
+from calando.tasks.nested_dataset import NestedDataset
 from calando.tasks.network_factory import NetworkFactory
 from calando.tasks.objective import CrossEntropy, Forward, Loss, NamedLoss, Samples, called, judged, logits_of
 from calando.tasks.randomness import batch_indices, holding_seeded, steps_per_epoch
@@ -43,12 +44,13 @@ __all__ = ["CrossEntropy", "Loss", "Workload"]
 Precision = Callable[[], AbstractContextManager[Any]]
 """The context in which a network computes."""
 
-_NETWORK, _LOSS, _FORWARD = "the workload's model", "the workload's loss", "the workload's forward"
-_METRIC, _COLLATE = "the workload's metric", "the workload's collate"
+_NETWORK, _LOSS = message("the workload's model"), message("the workload's loss")
+_FORWARD, _METRIC = message("the workload's forward"), message("the workload's metric")
+_COLLATE = message("the workload's collate")
 _PARTS = {
-    "train": "the workload's training data",
-    "validation": "the workload's validation data",
-    "test": "the workload's test data",
+    "train": message("the workload's training data"),
+    "validation": message("the workload's validation data"),
+    "test": message("the workload's test data"),
 }
 _CHUNK = 500  # images evaluated at once
 _LOOKED_AT = 4096  # training samples from which the constant answer is found
@@ -56,26 +58,26 @@ _LOOKED_AT = 4096  # training samples from which the constant answer is found
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """Made by `load_task.load` or `calando.workload`, which check what is put together.
+    """Data, network, loss, metric and batch size to train with; `calando.workload` makes and checks it.
 
     Args:
-        name: what it is called in tables.
+        name: its name in tables.
         train, validation, test: the three parts; labels are 0 … classes-1.
-        classes: number of classes; 0 where a sample is of no class.
-        class_names: for display; one a class.
-        mean, std: per channel of the training part, in the unit of x / 255 for uint8; std 1 where constant; () where
-            samples are no images.
+        classes: number of classes; 0 where samples have no class.
+        class_names: names of the classes, for display.
+        mean, std: per channel of the training part, in the unit of x / 255 for uint8; std is 1 where a channel is
+            constant; () where samples are not images.
         build: makes a new network; the caller seeds torch's generator.
-        augment: applied to training batches.
+        augment: augmentation of training batches.
         batch_size: samples per update.
-        loss: (outputs, targets) -> scalar; None: the network or `forward` works it out.
+        loss: (outputs, targets) -> scalar. None: the network or `forward` computes it.
         forward: (network, batch) -> loss, or (loss, outputs), instead of loss(network(inputs), targets).
-        metric: what a score is.
-        outputs: shape of one sample's outputs; None: not one tensor of one shape.
-        front_end: makes the pictures that the network sees of recordings; None: samples are no recordings.
-        background: recordings of noise alone, for augmentation by noise.
-        notes: how the data were understood, in sentences; shown once when they are trained on.
-        doubts: what may be wrong with them, shown likewise; `calando.workload` has warned of it.
+        metric: what computes the score.
+        outputs: shape of one sample's outputs. None: they are not one tensor of one shape.
+        front_end: turns recordings into the spectrograms that the network gets. None: samples are not recordings.
+        background: recordings of noise, for augmentation.
+        notes: how the data were read, in sentences; shown once when training on them.
+        doubts: what may be wrong with them, shown in the same way; `calando.workload` has warned of it.
     """
 
     name: str
@@ -100,22 +102,22 @@ class Workload:
 
     @property
     def shape(self) -> tuple[int, int, int] | None:
-        """(C, H, W) of an image; None where samples are no images."""
+        """(C, H, W) of an image. None: samples are not images."""
         return self.train.shape
 
     @property
     def scored(self) -> dict[str, Any]:
-        """What a score is, as fields of a WorkloadSpec; none for the share of right answers."""
+        """What a score is, as fields of a WorkloadSpec; empty for the share of right answers."""
         return {} if self.metric == ACCURACY else {"metric": self.metric.name, "measure": self.metric.measure}
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in one pass over the training part; a last batch that is not full is dropped."""
+        """Updates in one pass over the training part; an incomplete last batch is dropped."""
         return steps_per_epoch(len(self.train), self.batch_size)
 
     @cached_property
     def chance(self) -> Chance | Answer:
-        """What a network reaches that knows the targets' distribution alone."""
+        """What a network reaches that knows only the distribution of the targets."""
         if self.classes and self.metric == ACCURACY:
             smoothing = self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
             return chance_of(self.train.labels, classes=self.classes, label_smoothing=smoothing)
@@ -139,20 +141,20 @@ class Workload:
 
     @property
     def chance_loss(self) -> float | None:
-        """The training loss of such a network; None where that is unknown."""
+        """The training loss at chance level. None: unknown."""
         if self.classes and not isinstance(self.loss, CrossEntropy):
             return None  # cross-entropy is what the labels' chance is of
         return self.chance.loss
 
     def chance_on(self, samples: Samples) -> float | None:
-        """Its loss on these samples; None likewise."""
+        """The loss at chance level on these samples. None: unknown."""
         if self.chance_loss is None:
             return None
         chance = self.chance
         return chance.of_batch(samples.targets) if isinstance(chance, Chance) else chance.of_batch(samples)
 
     def fresh(self) -> Workload:
-        """The workload with network factory, loss and Datasets of its own, as they were given: each run gets one.
+        """A copy with its own network factory, loss and Datasets, as they were given; each run gets one.
 
         Raises:
             UsageError: a Dataset writes to the large arrays that all runs share.
@@ -181,7 +183,7 @@ class Workload:
 
     @cached_property
     def theirs(self) -> dict[str, object]:
-        """What is not calando's own, by name: code and data of the user's."""
+        """The user's code and data, by name: what is not calando's own."""
         found: dict[str, object] = {_PARTS[name]: source.given for name, source in self._datasets.items()}
         named = {_NETWORK: self.build.own, _FORWARD: self.forward, _METRIC: self.metric.own}
         if not isinstance(self.loss, CrossEntropy | NamedLoss):
@@ -201,34 +203,42 @@ class Workload:
         return {name: value for name, value in self.__dict__.items() if name not in ("_pristine", "theirs", "chance")}
 
     def left_behind(self) -> Mapping[str, bytes]:
-        """Digests of the state that its code keeps where `fresh` does not reach, by name (`tasks.user_code`)."""
+        """Digests of the state that the user's code keeps where `fresh` does not copy it, by name."""
         given = [source.given for source in self._datasets.values()]
         others = [self.theirs[name] for name in (_FORWARD, _METRIC, _COLLATE) if name in self.theirs]
         return look_behind(self.build.own, self.loss, *given, *others)
 
     @property
     def is_ours(self) -> bool:
-        """Whether no code of the user's, or of another package, runs when it is trained."""
+        """Whether training runs only calando's own code, none of the user's or of another package."""
         return self._pristine is None and ":" not in self.build.name
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """How large the parts are, what cannot be copied for each run, what data cannot be known by; shown once."""
+        """Notes that are shown once: sizes of the parts, what cannot be copied for each run, unidentifiable data."""
         train, validation, test = (len(part) for part in (self.train, self.validation, self.test))
         # A reader of files says how much there is by itself; what is given as an argument is called by its name.
-        parts = f"parts: {train:,} samples are trained on, {validation:,} are validated on, {test:,} are tested on"
-        shared = () if self._pristine is None else self._pristine.shared.items()
-        why = f" ({self.chance.why})" if isinstance(self.chance, Answer) and self.chance.why else ""
-        unknown = (
-            f"what a network loses that ignores its inputs is unknown{why}: a run that never learned is not noticed"
+        parts = message(
+            "parts: {train:,} samples are trained on, {validation:,} are validated on, {test:,} are tested on",
+            train=train,
+            validation=validation,
+            test=test,
         )
+        shared = () if self._pristine is None else self._pristine.shared.items()
         return (
-            *((unknown,) if self.chance_loss is None else ()),
+            *((no_chance(self.chance),) if self.chance_loss is None else ()),
             *([parts] if self.train.origin == "train" else []),
-            *(f"{what} cannot be copied ({why}): all runs share one, and what it keeps" for what, why in shared),
             *(
-                f"{_PARTS[name]}: two reads of sample {source.unrepeatable} differ though the generators were "
-                "seeded alike; a study knows it by its labels alone"
+                message("{what} cannot be copied ({why}): all runs share one, and what it keeps", what=what, why=why)
+                for what, why in shared
+            ),
+            *(
+                message(
+                    "{data}: two reads of sample {place} differ though the generators were seeded "
+                    "alike; a study knows it by its labels alone",
+                    data=_PARTS[name],
+                    place=source.unrepeatable,
+                )
                 for name, source in self._datasets.items()
                 if source.unrepeatable is not None
             ),
@@ -236,21 +246,21 @@ class Workload:
 
     @cached_property
     def hash_of_samples(self) -> str:
-        """16 hexadecimal digits that name all samples of the Datasets; "" where there are none."""
+        """16 hexadecimal digits that identify all samples of the Datasets; "" if there are none."""
         digests = [source.hash_of_samples() for source in self._datasets.values()]
         return hashlib.sha256(b"".join(digests)).hexdigest()[:16] if digests else ""
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that name the data: labels and images of the three parts.
+        """16 hexadecimal digits that identify the data: labels and images of the three parts.
 
-        Of a Dataset: all labels and the first, middle and last image; `hash_of_samples` is of all.
+        Of a Dataset: all labels, and the first, middle and last image; `hash_of_samples` covers all images.
         """
         parts = (self.train, self.validation, self.test)
         return hashlib.sha256(b"".join(part.fingerprint() for part in parts)).hexdigest()[:16]
 
     def batch(self, step: int, *, seed: int) -> Samples:
-        """What update `step` trains on: of images float32 [batch_size, C, H, W] and int64 [batch_size]."""
+        """The batch of update `step`; for images float32 [batch_size, C, H, W] and int64 [batch_size]."""
         raw = self.raw_batch(step, seed=seed)
         inputs = self.prepare(raw.inputs)
         if self.front_end is not None:
@@ -261,7 +271,7 @@ class Workload:
         return replace(raw, inputs=self.augment.mixed(inputs, seed=seed, step=step), targets=targets)
 
     def raw_batch(self, step: int, *, seed: int) -> Samples:
-        """The same before `prepare`: where that is done on a GPU, uint8 is a quarter of the bytes."""
+        """The batch before `prepare`; on its way to a GPU, uint8 takes a quarter of the bytes."""
         raw = self.train.read(self._rows(step, seed))
         if not self.augment.parts:
             return raw
@@ -276,7 +286,7 @@ class Workload:
         return replace(raw, inputs=torch.from_numpy(self.augment(raw.inputs.numpy(), seed=seed, step=step)))
 
     def batch_targets(self, step: int, *, seed: int) -> Samples:
-        """The targets of update `step`; reads no input where those are known by themselves."""
+        """The targets of update `step`; inputs are not read if the targets are known without them."""
         rows = self._rows(step, seed)
         if isinstance(self.train, NestedDataset) or self.forward is not None:
             return self.read(self.train, rows)
@@ -294,18 +304,18 @@ class Workload:
         return batch_indices(size=len(self.train), batch_size=self.batch_size, seed=seed, step=step)
 
     def prepare(self, raw: Any) -> Any:
-        """Of images float32 [N, C, H, W] of mean 0 and deviation 1 over the training part, on the device of `raw`."""
+        """Normalised inputs on the device of `raw`; images become float32 [N, C, H, W], mean 0 and deviation 1."""
         if self.front_end is not None:
             raw = self.front_end(raw)
         return self.normalise(raw) if self.mean else raw
 
     def normalise(self, raw: torch.Tensor) -> torch.Tensor:
-        """The same, of images."""
+        """Normalise images: mean 0 and deviation 1 over the training part."""
         scale, shift = _affine(self.mean, self.std, 255 if raw.dtype == torch.uint8 else 1, raw.device)
         return raw.to(torch.float32, copy=True).mul_(scale).add_(shift)
 
     def judged(self, network: nn.Module, samples: Samples, *, precision: Precision) -> tuple[torch.Tensor, Any]:
-        """The mean training loss of samples as the network gets them, of shape (), and the outputs."""
+        """The mean training loss of prepared samples, of shape (), and the outputs."""
         return judged(network, samples, loss=self.loss, forward=self.forward, precision=precision)
 
     def evaluate(
@@ -317,15 +327,15 @@ class Workload:
         placed: Callable[[torch.Tensor], torch.Tensor],
         undefined: Callable[[str], None] | None = None,
     ) -> tuple[float, float]:
-        """(loss, score) of a network in evaluation mode on a part, gradients off.
+        """Evaluate a network on a part, in evaluation mode and without gradients: (loss, score).
 
-        The loss is the mean training loss; of classes the cross-entropy without label smoothing, whatever was trained
-        with. Where it or the score is not finite, the score is that of chance.
+        The loss is the mean training loss; for classes it is the cross-entropy without label smoothing. If the loss or
+        the score is not finite, the score is that of chance.
 
         Args:
-            precision: in which the network computes.
-            placed: brings a tensor onto its device, in its layout.
-            undefined: called with a sentence where the loss is finite and the score is not.
+            precision: precision that the network computes in.
+            placed: moves a tensor to the network's device and memory layout.
+            undefined: called with a sentence if the loss is finite and the score is not.
         """
         tally, total, weights = self.metric.begin(), 0.0, 0
         with torch.inference_mode():
@@ -348,7 +358,14 @@ class Workload:
             return score
         chance = self.chance.score
         if undefined is not None:
-            undefined(f"metric {self.metric.name} is {score}; counted as the score of chance, {chance:.4g}")
+            undefined(
+                message(
+                    "metric {name} is {score}; counted as the score of chance, {chance:.4g}",
+                    name=self.metric.name,
+                    score=score,
+                    chance=chance,
+                )
+            )
         return chance
 
     def _class_loss(self, network: nn.Module, samples: Samples, precision: Precision) -> tuple[float, torch.Tensor]:
@@ -357,8 +374,12 @@ class Workload:
             outputs = logits_of(called(network, samples))
         if tuple(outputs.shape) != (samples.count, self.classes):
             raise UsageError(
-                f"the network must give [N, {self.classes}] scores when it is evaluated, got "
-                f"{tuple(outputs.shape)} for N = {samples.count}"
+                message(
+                    "the network must give [N, {classes}] scores when it is evaluated, got {shape} for N = {count}",
+                    classes=self.classes,
+                    shape=tuple(outputs.shape),
+                    count=samples.count,
+                )
             )
         outputs = outputs.float()
         return float(F.cross_entropy(outputs, samples.targets, reduction="sum")), outputs

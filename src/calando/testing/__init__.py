@@ -1,9 +1,8 @@
-"""Public conformance kits: a schedule, controller, method, task or executor of one's own against what all must do.
+"""Public conformance kits: check your own schedule, controller, method, task or executor against what all must do.
 
     from calando.testing import check_controller, check_executor, check_method, check_schedule, check_task
 
-    def test_my_schedule():
-        check_schedule("my_schedule(end=0.1)")
+    def test_my_schedule(): check_schedule("my_schedule(end=0.1)")
 
 A kit raises AssertionError with one line that says what does not hold. calando's own tests use the same kits. They need
 no test framework: any that turns an AssertionError into a failure will do.

@@ -27,15 +27,15 @@ CHANCE = math.log(10)
 
 
 def check_controller(controller: Controller, traces: Iterable[Iterable[Observation]] | None = None) -> None:
-    """Hold a controller against what every controller must do.
+    """Check a controller against what every controller must do.
 
     Args:
         controller: the controller.
-        traces: what a loop sees, update after update; without them a training that learns, one that stands still, one
-            that spikes and one that overflows.
+        traces: what a training loop observes, update after update. None: a training that learns, one that stands still,
+            one that spikes and one that overflows.
 
     Raises:
-        AssertionError: something does not hold; one line says what.
+        AssertionError: a requirement is not met; the message is one line that says which.
 
     >>> from calando.controllers import Plateau
     >>> check_controller(Plateau(factor=0.5, patience=20))

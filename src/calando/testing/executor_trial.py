@@ -95,12 +95,12 @@ def moody_task(mood: Path) -> Workload:
 
 
 class ExecutorTrial:
-    """An executor, its study's folder and task, and what it has reported on the way.
+    """An executor under test, with its study's folder, its task, and what it has reported so far.
 
     Args:
         make: builds the executor.
-        folder: of the mood and, in it, of the study.
-        start: at once.
+        folder: folder of the task's behaviour file and, in it, of the study.
+        start: whether to start the executor at once.
     """
 
     def __init__(self, make: Make, folder: Path, *, start: bool = True) -> None:
@@ -114,7 +114,7 @@ class ExecutorTrial:
             self.start()
 
     def start(self) -> None:
-        """An executor on the study's folder."""
+        """Start an executor on the study's folder."""
         self.stopped = False
         self.progress: list[JobProgress] = []
         self.forks: list[Left] = []
@@ -123,23 +123,23 @@ class ExecutorTrial:
         self.executor = self.make(setup, self.progress.append)
 
     def stop(self) -> list[Outcome]:
-        """Stop the executor; what still came in."""
+        """Stop the executor; return what it still reported."""
         self.stopped = True
         return self.executor.stop()
 
     def run(self, text: str, *, seed: int, steps: int = STEPS) -> RunSpec:
-        """A run of the task."""
+        """The spec of a run of the task."""
         spec, _ = build_run(self.workload, text, budget=Budget(steps=steps), machine=Machine(device="cpu"))
         return spec.model_copy(update={"evaluate_every": 4, "seed": seed})
 
     def submit(self, job: Job) -> Lease:
-        """Give a job to the executor."""
+        """Submit a job to the executor."""
         lease = Lease(next(_numbers), job)
         self.executor.submit(lease)
         return lease
 
     def hear(self, *leases: Lease) -> list[Outcome]:
-        """The outcome that ends each lease, in their order; each is reported once."""
+        """Wait for the outcome that ends each lease, in their order; each is reported once."""
         ends: dict[int, Outcome] = {}
         until = time.monotonic() + PATIENCE_SECONDS
         while len(ends) < len(leases):
@@ -153,14 +153,14 @@ class ExecutorTrial:
         return [ends[lease.number] for lease in leases]
 
     def do(self, *jobs: Job) -> list[Outcome]:
-        """How jobs end, as many at a time as there are slots."""
+        """Do the jobs, as many at a time as there are slots, and return their outcomes."""
         ends: list[Outcome] = []
         for first in range(0, len(jobs), self.executor.slots):
             ends += self.hear(*[self.submit(job) for job in jobs[first : first + self.executor.slots]])
         return ends
 
     def process_of(self, lease: Lease) -> int:
-        """The id of the process that trains it, once it does; of an executor that has `process_ids`."""
+        """Wait for the id of the process that trains a lease; for an executor that has `process_ids`."""
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             require(time.monotonic() < until, f"no progress of {lease}")
@@ -176,7 +176,7 @@ class ExecutorTrial:
         return _tensors(run_folder(self.folder, spec.digest()))
 
     def require_as_alone(self, spec: RunSpec, outcome: Outcome, *, inherited: int = 0) -> None:
-        """Record and weights are, to the bit, those of the run trained alone."""
+        """Require that record and weights are, to the bit, those of the run trained alone."""
         if spec.digest() not in self._alone:
             self._alone[spec.digest()] = alone(spec, self.workload, self.folder.parent)
         record, weights = self._alone[spec.digest()]

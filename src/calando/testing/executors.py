@@ -42,13 +42,13 @@ RISING = "sgd(lr=0.01, momentum=0.9) | constant(1, over='75%') >> linear(1, 2)"
 
 
 def check_executor(make: Make) -> None:
-    """Hold an executor against what every executor must do: all of `EXECUTOR_CHECKS`, in about a minute.
+    """Check an executor against what every executor must do: all of `EXECUTOR_CHECKS`, in about a minute.
 
     Args:
-        make: builds it: (setup, on_progress) -> executor. What it trains and calls can be pickled.
+        make: builds it: (setup, on_progress) -> executor. What the executor trains and calls can be pickled.
 
     Raises:
-        AssertionError: something does not hold; one line says what.
+        AssertionError: a requirement is not met; the message is one line that says which.
 
     >>> from calando.study.executors.inline import InlineExecutor
     >>> check_executor(lambda setup, on_progress: InlineExecutor(setup, on_progress=on_progress))
@@ -207,4 +207,4 @@ EXECUTOR_CHECKS: Mapping[str, Callable[[ExecutorTrial], None]] = MappingProxyTyp
         )
     }
 )
-"""What is required -> the check."""
+"""Requirement -> its check: (trial) -> None."""

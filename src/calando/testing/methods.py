@@ -23,22 +23,22 @@ __all__ = ["METHOD_CHECKS", "MethodCase", "check_method"]
 Check = Callable[[Method, MethodCase, str, torch.dtype], None]
 _CHECKS: dict[str, Check] = {}
 METHOD_CHECKS: Mapping[str, Check] = MappingProxyType(_CHECKS)
-"""What is required -> the check: (method, case, device, dtype) -> None; each stands alone."""
+"""Requirement -> its check: (method, case, device, dtype) -> None; each can be run alone."""
 
 
 def check_method(
     method: Method, case: MethodCase | None = None, *, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> None:
-    """Hold a method against what every method must do: all of `METHOD_CHECKS`.
+    """Check a method against what every method must do: all of `METHOD_CHECKS`.
 
     Args:
         method: the method.
-        case: where it differs, and why.
-        device: where the small network that it trains lies.
-        dtype: of the network.
+        case: where it differs from other methods, and why.
+        device: device of the small network that is trained.
+        dtype: number format of the network.
 
     Raises:
-        AssertionError: something does not hold; one line says what.
+        AssertionError: a requirement is not met; the message is one line that says which.
 
     >>> from calando.methods import find_method
     >>> check_method(find_method("adam"))

@@ -24,15 +24,15 @@ __all__ = ["check_schedule"]
 def check_schedule(
     schedule: Schedule | str, *, total_steps: Sequence[int] = (100, 999), steps_per_epoch: int | None = 10
 ) -> None:
-    """Hold a schedule against what every schedule must do.
+    """Check a schedule against what every schedule must do.
 
     Args:
         schedule: the schedule, or its text.
-        total_steps: horizons, in optimizer updates, that it is bound to; it must fit each.
+        total_steps: horizons in updates that it is bound to; it must fit each.
         steps_per_epoch: updates in one epoch.
 
     Raises:
-        AssertionError: something does not hold; one line says what.
+        AssertionError: a requirement is not met; the message is one line that says which.
         UsageError: the text does not parse, or the schedule does not fit a horizon.
 
     >>> check_schedule("linear(0, 1, over='5%') >> cosine(1, 0)")

@@ -41,18 +41,18 @@ STEPS = 12
 
 
 def check_task(task: Workload, *, strategy: str = "sgd(lr=0.01, momentum=0.9)") -> None:
-    """Hold a task against what every task must do: all of `TASK_CHECKS`.
+    """Check a task against what every task must do: all of `TASK_CHECKS`.
+
+    Args:
+        task: as `calando.workload` makes it; a small one, since it is trained about ten times for a few updates.
+        strategy: the strategy to train it with.
+
+    Raises:
+        AssertionError: a requirement is not met; the message is one line that says which.
 
     >>> import calando
     >>> x = torch.rand(60, 3)
     >>> check_task(calando.workload(train=(x, x.sum(1)), model=lambda: torch.nn.Linear(3, 1), batch_size=8))
-
-    Args:
-        task: as `calando.workload` makes it; small, since it is trained some ten times for STEPS updates.
-        strategy: it is trained with.
-
-    Raises:
-        AssertionError: something does not hold; one line says what.
     """
     for check in TASK_CHECKS.values():
         check(task, strategy)
@@ -170,4 +170,4 @@ TASK_CHECKS: dict[str, Callable[[Workload, str], None]] = {
     "evaluation": _evaluation,
     "worker": _worker,
 }
-"""Name -> check."""
+"""Requirement -> its check: (task, strategy) -> None."""

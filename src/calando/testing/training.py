@@ -26,14 +26,14 @@ Loss = Callable[[], torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class MethodCase:
-    """Where a method differs from what all must do, and why; a method without a case differs nowhere.
+    """Where a method differs from what all methods must do, and why; without a case it differs nowhere.
 
     Args:
-        moves_at_rate_0: why its weights move though the rate is 0, after it has trained.
+        moves_at_rate_0: why its weights move at rate 0, after it has trained.
         one_rate: why its groups cannot have different rates.
         float_rates: why a rate must be a number and not a tensor.
-        gradient_alone_decays: why weights do not shrink by decay where all gradients are zero.
-        kept: options with which it keeps what `Method.memory` says.
+        gradient_alone_decays: why weight decay does not shrink weights if all gradients are zero.
+        kept: options with which it keeps as much state as `Method.memory` says.
     """
 
     moves_at_rate_0: str = ""

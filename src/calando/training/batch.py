@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.tasks.workload import Workload
 from calando.training.lane import in_precision, placed, seed_step
 from calando.training.state import TrainState
@@ -100,9 +101,11 @@ class ForeignDraws:
             self._draws_itself = True
             return
         raise UsageError(
-            "another thread of this process draws from torch's generator while a run is trained, so that scores would "
-            'differ each time; train in processes of their own (executor="process"), or give that thread a '
-            "torch.Generator of its own"
+            message(
+                "another thread of this process draws from torch's generator while a run is trained, so that "
+                'scores would differ each time; train in processes of their own (executor="process"), or '
+                "give that thread a torch.Generator of its own"
+            )
         )
 
 

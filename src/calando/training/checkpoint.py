@@ -26,6 +26,7 @@ import torch
 from safetensors import SafetensorError
 
 from calando.errors import CorruptFile
+from calando.language import message
 from calando.records.files import noticing_full_disk, read_plain, write_atomically
 from calando.training.session_state import Kept, Position
 from calando.training.state import Captured, TrainState, capture, resume, under
@@ -98,13 +99,19 @@ def load_checkpoint(state: TrainState, place: Place) -> bool:
     if not path.exists():
         return False
     document, tensors = _read(folder)
-    remedy = f"remove {str(folder)!r} to train this run again"
+    remedy = message("remove {folder!r} to train this run again", folder=str(folder))
     if document.get("version") != VERSION or document.get("owner") != place.owner:
-        raise CorruptFile(f"{path} belongs to another run or version of calando; {remedy}")
+        raise CorruptFile(
+            message("{path} belongs to another run or version of calando; {remedy}", path=path, remedy=remedy)
+        )
     try:
         _restore(state, document, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        raise CorruptFile(f"{path} does not fit this run ({type(error).__name__}); {remedy}") from error
+        raise CorruptFile(
+            message(
+                "{path} does not fit this run ({kind}); {remedy}", path=path, kind=type(error).__name__, remedy=remedy
+            )
+        ) from error
     return True
 
 
@@ -112,11 +119,15 @@ def load_weights(network: torch.nn.Module, folder: Path, *, step: int | None = N
     """Load the network's part alone, as it is evaluated; CorruptFile: damaged, missing, or not of that step."""
     document, tensors = _read(folder)
     if step is not None and document["state"]["step"] != step:
-        raise CorruptFile(f"the checkpoint in {str(folder)!r} is not of update {step}; remove it")
+        raise CorruptFile(
+            message("the checkpoint in {folder!r} is not of update {step}; remove it", folder=str(folder), step=step)
+        )
     try:
         network.load_state_dict(_weights(tensors))
     except RuntimeError as error:
-        raise CorruptFile(f"the checkpoint in {str(folder)!r} is of another network; remove it") from error
+        raise CorruptFile(
+            message("the checkpoint in {folder!r} is of another network; remove it", folder=str(folder))
+        ) from error
 
 
 def export_weights(folder: Path, path: Path) -> None:
@@ -179,21 +190,36 @@ def drop_checkpoint(folder: Path) -> bool:
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     path = folder / "state.json"
-    remedy = f"remove {str(folder)!r} to train this run again"
+    remedy = message("remove {folder!r} to train this run again", folder=str(folder))
     try:
         sealed = json.loads(read_plain(path, most=LONGEST))
         if hashlib.sha256(sealed["state"].encode()).hexdigest() != sealed["sha256"]:
-            raise CorruptFile(f"checkpoint {str(path)!r} fails its checksum; {remedy}")
+            raise CorruptFile(
+                message("checkpoint {path!r} fails its checksum; {remedy}", path=str(path), remedy=remedy)
+            )
         document = json.loads(sealed["state"])
         data = read_plain(folder / str(document["tensors"]), most=LONGEST)
         if hashlib.sha256(data).hexdigest() != document["sha256"]:
-            raise CorruptFile(f"checkpoint {str(folder / document['tensors'])!r} fails its checksum; {remedy}")
+            raise CorruptFile(
+                message(
+                    "checkpoint {folder!r} fails its checksum; {remedy}",
+                    folder=str(folder / document["tensors"]),
+                    remedy=remedy,
+                )
+            )
         return document, safetensors.torch.load(data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         if isinstance(error, CorruptFile):
             raise
         with noticing_full_disk(path):
-            raise CorruptFile(f"checkpoint {str(path)!r} cannot be read ({type(error).__name__}); {remedy}") from error
+            raise CorruptFile(
+                message(
+                    "checkpoint {path!r} cannot be read ({kind}); {remedy}",
+                    path=str(path),
+                    kind=type(error).__name__,
+                    remedy=remedy,
+                )
+            ) from error
 
 
 def _restore(state: TrainState, document: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from calando.language import message
 from calando.records import Evaluation, Event, Lane
 from calando.tasks.source import Source
 from calando.tasks.workload import Workload
@@ -101,7 +102,10 @@ def recalibrate(state: TrainState, workload: Workload, *, batches: int) -> None:
 
 def _broken(network: nn.Module, loss: float, *, others: bool) -> str:
     """What is not finite of the weights that the network holds and their validation loss, in words, or ""."""
-    of = " of the evaluated weights" * others
     if wrong := network_broken(network):
-        return wrong.replace("weights", "evaluated weights") if others else wrong
-    return "" if math.isfinite(loss) else f"validation loss{of} is {loss}"
+        return message(wrong.replace("weights", "evaluated weights")) if others else wrong
+    if math.isfinite(loss):
+        return ""
+    return message(
+        "validation loss of the evaluated weights is {loss}" if others else "validation loss is {loss}", loss=loss
+    )

@@ -31,6 +31,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from calando.errors import CorruptFile, UsageError, unless_it_fails
+from calando.language import joined, message
 from calando.records import Lane
 from calando.tasks.tree import leaves
 from calando.tasks.workload import Workload
@@ -48,17 +49,17 @@ FOLLOWING = ("weights", "output", "gradient")
 """What depends on the numbers that the machine draws from a seed."""
 
 CALLED = {
-    "structure": "the network's parameters",
-    "weights": "the network's initial weights",
-    "output": "the network's output",
-    "gradient": "the network's gradient",
-    "loss": "the loss",
-    "samples": "samples of its data",
+    "structure": message("the network's parameters"),
+    "weights": message("the network's initial weights"),
+    "output": message("the network's output"),
+    "gradient": message("the network's gradient"),
+    "loss": message("the loss"),
+    "samples": message("samples of its data"),
 }
 
-DRAWS_OTHERWISE = (
-    "this machine or its torch draws other numbers from a seed than where it was started, so initial weights and what "
-    "follows from them are not compared"
+DRAWS_OTHERWISE = message(
+    "this machine or its torch draws other numbers from a seed than where it was started, so "
+    "initial weights and what follows from them are not compared"
 )
 
 Numbers = tuple[float, ...]
@@ -106,11 +107,13 @@ class Identity:
         """Subject and verb ("has" or "have") of a sentence on changes, without what follows from another change."""
         follows = {"weights": ("output", "gradient"), "output": ("gradient",), "loss": ("gradient",)}
         implied = {one for what in changes for one in follows.get(what, ())}
-        words = [CALLED[what] for what in changes if what not in implied]
-        if "structure" in changes:
-            words[0] += f" ({self.size}, now {now.size})" if self.size != now.size else ""
+        words: list[str] = [CALLED[what] for what in changes if what not in implied]
+        if "structure" in changes and self.size != now.size:
+            words[0] = message("{words} ({size}, now {now})", words=words[0], size=self.size, now=now.size)
         one = len(words) == 1 and not {"structure", "weights", "samples"} & set(changes)
-        return f"{' and '.join(words)} {verb[0] if one else verb[1]}"
+        return message(
+            "{words} {verb}", words=joined("{one} and {other}", words), verb=message(verb[0] if one else verb[1])
+        )
 
 
 def identify(workload: Workload) -> Identity:
@@ -153,22 +156,36 @@ def recognised(kept: str, workload: Workload, *, what: str, remedy: str) -> tupl
     """
     now = identify(workload)
     if not kept:
-        return str(now), (f"{what} did not know its network and loss; from now on it does, as they are today",)
+        return str(now), (
+            message("{what} did not know its network and loss; from now on it does, as they are today", what=what),
+        )
     try:
         before = Identity.read(kept)
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(f"what the network and the loss of {what} were is damaged; restore a copy") from error
+        raise CorruptFile(
+            message("what the network and the loss of {what} were is damaged; restore a copy", what=what)
+        ) from error
     changes = before.changes(now)
     if not changes:
         same = before.draws_as(now)
-        return kept, () if same else (f"{what}: {DRAWS_OTHERWISE}",)
+        return kept, () if same else (message("{what}: {other}", what=what, other=DRAWS_OTHERWISE),)
     if certain := _certain(changes, now, workload):
         raise UsageError(
-            f"{before.in_words(certain, now, verb=('has', 'have'))} changed since {what} was started; bring back what "
-            f"was there, or {remedy}"
+            message(
+                "{in_words} changed since {what} was started; bring back what was there, or {remedy}",
+                in_words=before.in_words(certain, now, verb=("has", "have")),
+                what=what,
+                remedy=remedy,
+            )
         )
     subject = before.in_words(changes, now, verb=("varies", "vary"))
-    return kept, (f"{subject} from look to look, so whether that has changed since {what} was started is unknown",)
+    return kept, (
+        message(
+            "{subject} from look to look, so whether that has changed since {what} was started is unknown",
+            subject=subject,
+            what=what,
+        ),
+    )
 
 
 def check_same(kept: str, workload: Workload, *, where: str) -> None:
@@ -176,8 +193,12 @@ def check_same(kept: str, workload: Workload, *, where: str) -> None:
     before, now = Identity.read(kept), identify(workload)
     if (changes := before.changes(now)) and (certain := _certain(changes, now, workload)):
         raise UsageError(
-            f"{before.in_words(certain, now, verb=('differs', 'differ'))} on {where} from where the study was "
-            "started: bring the code up to date there, or, if it draws at random, have it draw the same each time"
+            message(
+                "{in_words} on {where} from where the study was started: bring the code up to date there, "
+                "or, if it draws at random, have it draw the same each time",
+                in_words=before.in_words(certain, now, verb=("differs", "differ")),
+                where=where,
+            )
         )
 
 

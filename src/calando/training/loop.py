@@ -21,6 +21,7 @@ import torch
 
 from calando.controllers import Observation
 from calando.controllers.losses import AT_CHANCE
+from calando.language import message
 from calando.records import Event, RunOutcome, RunRecord, RunSpec
 from calando.tasks.metrics import ACCURACY
 from calando.tasks.workload import Workload
@@ -179,15 +180,20 @@ def _record(state: TrainState, workload: Workload) -> RunRecord:
         found["chance"] = _score_at_chance(state, workload)
         if _at_chance(state, workload):
             outcome = "died"
-            known = "the entropy of the labels" if workload.classes else "that of the best constant answer"
-            found["died"] = (
-                f"the training loss ends at chance level, {workload.chance.loss:.3g}, {known}: "
-                "the network died or never learned"
+            found["died"] = message(
+                "the training loss ends at chance level, {loss:.3g}, the entropy of the labels: the network died or "
+                "never learned"
+                if workload.classes
+                else "the training loss ends at chance level, {loss:.3g}, that of the best constant answer: the "
+                "network died or never learned",
+                loss=workload.chance.loss,
             )
     if state.evaluations and state.session.others_evaluated and statistics_of(state.network):
-        found["recalibrated"] = (
-            f"batch-norm statistics were gathered again from {BATCHES} training batches before each of "
-            f"{len(state.evaluations)} evaluations"
+        found["recalibrated"] = message(
+            "batch-norm statistics were gathered again from {batches} training batches before each of {count} "
+            "evaluations",
+            batches=BATCHES,
+            count=len(state.evaluations),
         )
     return RunRecord(
         spec=state.spec,

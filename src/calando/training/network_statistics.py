@@ -16,6 +16,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from calando.language import message
+
 __all__ = ["all_finite", "gathering_statistics", "holding_statistics", "network_broken", "statistics_of"]
 
 
@@ -101,8 +103,8 @@ def network_broken(network: nn.Module) -> str:
     'weights are not finite'
     """
     if not all_finite(weight for weight in network.parameters() if weight.requires_grad):
-        return "weights are not finite"
+        return message("weights are not finite")
     kept = (value for layer in statistics_of(network) for value in (layer.running_mean, layer.running_var))
     if not all_finite(value for value in kept if value is not None):
-        return "running statistics of batch normalisation are not finite"
+        return message("running statistics of batch normalisation are not finite")
     return ""

@@ -32,6 +32,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from calando.errors import UsageError
+from calando.language import message
 
 if TYPE_CHECKING:
     from calando.training.restore import Snapshot
@@ -211,9 +212,14 @@ class _Walk:
         for name, value in held.items():
             if where and isinstance(value, Iterator) and not isinstance(value, io.IOBase | itertools.count):
                 raise UsageError(
-                    f"{where} reaches {name!r}, an iterator ({type(value).__name__}), whose place cannot be put back "
-                    "after a range test; pass what it gives in the loader's batches, or let the function index what "
-                    "the iterator was made from"
+                    message(
+                        "{where} reaches {name!r}, an iterator ({kind}), whose place cannot be put back after a "
+                        "range test; pass what it gives in the loader's batches, or let the function index what the "
+                        "iterator was made from",
+                        where=where,
+                        name=name,
+                        kind=type(value).__name__,
+                    )
                 )
 
 

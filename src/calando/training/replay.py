@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.records import RunRecord, RunSpec
 from calando.schedules import constant, piecewise
 from calando.strategy import bind
@@ -19,7 +20,7 @@ __all__ = ["replay_of"]
 
 
 def replay_of(record: RunRecord) -> RunSpec:
-    """The spec that gives the same weights, losses and scores as `record`, without its controllers.
+    """The spec of a run without controllers that gives the same weights, losses and scores as `record`.
 
     Raises:
         UsageError: the run ended early, or its parameter groups had schedules of their own.
@@ -29,10 +30,16 @@ def replay_of(record: RunRecord) -> RunSpec:
     spec, strategy = record.spec, record.spec.strategy
     if record.steps_done < spec.steps:
         raise UsageError(
-            f"the run ended at update {record.steps_done} of {spec.steps}; there is no whole run to replay"
+            message(
+                "the run ended at update {steps_done} of {steps}; there is no whole run to replay",
+                steps_done=record.steps_done,
+                steps=spec.steps,
+            )
         )
     if len(bind(strategy, spec.horizon).curves["lr"]) > 1:
-        raise UsageError("its parameter groups had schedules of their own; one curve of rates cannot replay them")
+        raise UsageError(
+            message("its parameter groups had schedules of their own; one curve of rates cannot replay them")
+        )
     changes = np.flatnonzero(np.diff(record.rates)) + 1
     values = record.rates[[0, *changes]].tolist()
     schedule = piecewise(values=values, at=changes.tolist()) if len(changes) else constant(values[0])

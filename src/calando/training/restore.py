@@ -34,6 +34,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.training.reachable import is_from, note_reached
 
 __all__ = ["Snapshot", "Undo", "restoring", "undisturbed_loader"]
@@ -137,7 +138,9 @@ class Snapshot:
     def _note_tensor(self, value: torch.Tensor) -> torch.Tensor | None:
         """Its memory, place, `requires_grad` and gradient; the gradient is returned."""
         if isinstance(value, UninitializedParameter | UninitializedBuffer):
-            raise UsageError("the network has lazy layers, whose weights depend on the first batch; run one through it")
+            raise UsageError(
+                message("the network has lazy layers, whose weights depend on the first batch; run one through it")
+            )
         if value.device.type == "meta":
             return None
         alias = value.detach()  # the same memory, which is where the values must come back
@@ -251,8 +254,11 @@ def _note_position(world: Snapshot, source: object) -> None:
     """A loader's, and that of its parts; samples are left alone."""
     if isinstance(source, Iterator) and not _keeps_state(source):
         raise UsageError(
-            f"the loader is an iterator ({type(source).__name__}), whose batches cannot be put back; pass what it was "
-            "made from: a DataLoader, a list of batches, or an object of yours with __iter__"
+            message(
+                "the loader is an iterator ({kind}), whose batches cannot be put back; pass what it was made "
+                "from: a DataLoader, a list of batches, or an object of yours with __iter__",
+                kind=type(source).__name__,
+            )
         )
     waiting = [source]
     while waiting:

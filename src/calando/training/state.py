@@ -20,6 +20,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from calando.controllers import Divergence
+from calando.language import message
 from calando.methods.rule import keep_types
 from calando.records import Evaluation, Event, RunSpec
 from calando.strategy import bind
@@ -207,7 +208,11 @@ def take_back(state: TrainState, *, made: int, offending: int) -> None:
     state.evaluated = None  # it was of the end that is taken back
     state.undone += made - step
     state.skips = [*state.skips, (step, offending + 1 - step)]
-    text = f"went back to before update {step}; the batches of updates {step} to {offending} are left out"
+    text = message(
+        "went back to before update {step}; the batches of updates {step} to {offending} are left out",
+        step=step,
+        offending=offending,
+    )
     state.events = [*state.events, Event(step=offending, kind="rewind", text=text)]
 
 

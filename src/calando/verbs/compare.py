@@ -65,66 +65,72 @@ def compare(
     listen: Callable[[Status], None] | None = None,
     page: bool = True,
 ) -> StudySummary:
-    """Compare strategies fairly and return the answer; called again, it goes on where it stood.
+    """Compare strategies fairly and return the answer. Called again, it resumes where it stopped.
 
-    Called with more strategies, lengths or seeds for the same folder, it adds them to what is there.
+    Called for the same folder with more strategies, lengths or seeds, it adds them to the study.
 
     Args:
-        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own, made wherever you
-            like: in a module, a notebook, a script with or without `if __name__ == "__main__":`. What worker processes
-            cannot be sent (a lock, an open file) is refused; `executor="inline"` sends nothing. Or your own training
-            code: a script that calls `calando.run`, "train.py"; a launcher with its script, "torchrun train.py"; a
-            function of the run, `def train(run): …`, itself or as "module:train".
-        strategies: names of presets or schedules, TOML paths, texts or values; none: the default set, or the family. A
-            schedule alone is trained with the SGD of the presets.
+        workload: a registered name, "module:callable", or your own `calando.workload(...)`, made anywhere: in a module,
+            a notebook, a script with or without `if __name__ == "__main__":`. It must be possible to send it to worker
+            processes: one that holds a lock or an open file is refused, unless `executor="inline"`. Or your own
+            training code: a script that calls `calando.run`, "train.py"; a launcher with its script, "torchrun
+            train.py"; or a function `def train(run): …`, itself or as "module:train".
+        strategies: names of presets or schedules, paths of TOML files, strategy texts, or `StrategySpec` objects. A
+            schedule alone is trained with the SGD of the presets. None given: the default set, or those of `family`.
         family: "fixed", "decayed", "adaptive", "rate-free" or "all": the presets of that family, with "fixed" and
             "cosine".
-        model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: of a named workload,
-            see `calando.records.WorkloadSpec`; your own object has them already.
-        epochs, steps: length of the runs, in passes over the data or in updates; at most one of the two. Several, as
-            in `epochs=(4, 8, 20)`: each strategy without a horizon of its own is run at each.
-        seeds: paired runs of each strategy at its rate; "auto": the same as `until="decided"`.
-        until: "decided": begin with three seeds, look at the test scores, and add seeds to the strategies still in
-            question until the verdicts are settled or there are `most_seeds`. Over all looks at most 5% of studies of
-            equal strategies come to any verdict; what it saved is in `.saved`. None: `seeds` for every strategy.
-        most_seeds: of a strategy, with `until`; None: 20.
-        rates, span: trials of each strategy, and the ratio of the highest to the lowest.
-        beyond: how many rates a strategy's grid may go on by, at the same ratio and charged, past the end where its
-            best trial lies. No verdict is given on a strategy whose best trial then still lies there.
-        lr: one base rate for all strategies that leave theirs open: no trials; "find": their grids are centred on
-            what range tests find, made first and charged.
-        target: validation score in (0, 1] whose first reaching is counted in steps.
-        data_dir: folder where data sets lie; None: $CALANDO_DATA, then the user's cache.
-        folder: the study's; None: calando-studies/NAME-DIGEST in the current one.
-        keep: what checkpoints may take on the disk, as "5GB" or in bytes.
-        sharing: "checked": pasts that several runs share are trained once, if a few updates show that the workload
-            can be forked exactly; "verified": if whole runs do; "none": every run is trained alone.
-        arguments: of a script, as it takes them on its command line.
-        goal, unit: of the scores that your own code reports, where it does not say them: "max" or "min"; "RMSE".
+        model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: for a named workload,
+            see `calando.records.WorkloadSpec`; your own workload has them already.
+        epochs: length of the runs in passes over the data; give `epochs` or `steps`, not both. With several lengths, as
+            in `epochs=(4, 8, 20)`, each strategy without a horizon of its own is run at each.
+        steps: length of the runs in updates, instead of `epochs`; one or several.
+        seeds: number of paired runs of each strategy at its chosen rate. "auto": the same as `until="decided"`.
+        until: "decided": begin with three seeds, look at the test scores, and add seeds to the strategies that are
+            still undecided, until all verdicts are settled or `most_seeds` is reached. Over all looks, at most 5% of
+            studies of equal strategies come to any verdict. What this saved is in `.saved`. None: `seeds` for every
+            strategy.
+        most_seeds: most seeds of a strategy, with `until`. None: 20.
+        rates: number of rates tried for each strategy.
+        span: ratio of the highest rate tried to the lowest.
+        beyond: how many rates a strategy's grid may be extended by, at the same ratio, if its best trial lies at the
+            edge. They are charged to the strategy. If the best trial is still at the edge, the strategy gets no
+            verdict.
+        lr: one base rate for all strategies that leave it open; no trials are made. "find": range tests are made first
+            and charged, and the grids are centred on what they find.
+        target: validation score in (0, 1]; the steps to reach it are counted.
+        data_dir: folder with the data sets. None: $CALANDO_DATA, then the user's cache.
+        folder: the study's folder. None: calando-studies/NAME-DIGEST in the current folder.
+        keep: most disk space for checkpoints, as "5GB" or in bytes.
+        sharing: whether stages that several runs share are trained once. "checked": yes, if a few updates show that the
+            workload can be forked exactly. "verified": yes, if whole runs show it. "none": every run is trained alone.
+        arguments: command-line arguments of a script.
+        goal: whether a "max" or a "min" score of your own code is better, where the code does not say it.
+        unit: unit of the scores of your own code, such as "RMSE", where the code does not say it.
         check_repeats: start your own code twice before the first run, and report whether equal runs give equal weights.
-        executor: "process", "inline", "ray", or one of your own.
-        address: of the Ray cluster; None: Ray is started on this machine.
-        workers: worker processes; None: one a core.
-        threads: of each worker; None: as OMP_NUM_THREADS or `torch.set_num_threads` says, else 1; a study
-            in `folder` goes on with its own.
+        executor: "process", "inline", "ray", or the name of one of your own.
+        address: address of the Ray cluster. None: Ray is started on this machine.
+        workers: number of worker processes. None: one per core.
+        threads: CPU threads of each worker. None: OMP_NUM_THREADS or `torch.set_num_threads`, else 1; an existing study
+            keeps its own number.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
-        log: trackers that runs are written to while they are made: "tensorboard", "mlflow", "wandb" (offline),
-            "trackio", or several; with a colon and a place, "mlflow:http://localhost:5000"; else in the study's folder.
-            A tracker that fails or is slow never holds a run up; `calando.export` writes what it has missed.
+        log: trackers that runs are logged to while they train: "tensorboard", "mlflow", "wandb" (offline), "trackio",
+            or several. They write into the study's folder, or to the place named after a colon,
+            "mlflow:http://localhost:5000". A tracker that fails or is slow never delays a run; `calando.export` writes
+            what it has missed.
         command: the command line that makes this study, shown on its page.
-        listen: called with the status as it changes; None: notes, progress and the time left are shown on standard
-            error or in the notebook; `lambda status: None`: nothing is.
-        page: write report.html into the folder once the answer is there, as `calando.write_report` does.
+        listen: called with the status as it changes. None: notes, progress and ETA are shown on standard error or in
+            the notebook. `lambda status: None`: nothing is shown.
+        page: write report.html into the folder when the answer is known, as `calando.write_report` does.
 
     Returns:
-        The answer: `print` it for the verdicts; `.results`, `.comparisons` and `.advice` have the numbers, `.folder`
-        says where the study is.
+        The answer. `print` it for the verdicts; `.results`, `.comparisons` and `.advice` hold the numbers, `.folder` is
+        the study's folder.
 
     Raises:
-        UsageError: anything that cannot be; found before training where it can be.
+        UsageError: an argument is wrong; found before training where possible.
         StudyStopped: a worker died too often, or the disk is full.
-        KeyboardInterrupt: after running jobs were put away.
+        KeyboardInterrupt: Ctrl-C was pressed; the state of running jobs is saved first.
 
     Example:
         >>> import tempfile, calando
@@ -325,7 +331,7 @@ def _compare_code(
     training = training_of(code, arguments, goal=goal or "max", unit=unit or "")
     machine = Machine.shared(device=device, precision="fp32", threads=_threads(threads, folder), workers=workers)
     with StudyProgress.of(listen) as progress:
-        progress.say(f"starting {training.spec.title} for a first look at its length and score")
+        progress.say(message("starting {title} for a first look at its length and score", title=training.spec.title))
         study, training = build_own_study(
             training,
             chosen,

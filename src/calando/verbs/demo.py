@@ -127,25 +127,26 @@ def demo(
     command: str = "",
     listen: Callable[[LessonStatus], None] | None = None,
 ) -> Taught | Rows[LessonEntry]:
-    """Teach one thing about learning rates by runs made here; without a lesson, list those that there are.
+    """Teach one thing about learning rates by runs made on this machine. Without `lesson`, list the lessons.
 
     Args:
-        lesson: its name; None: list them.
-        folder: the lesson's; None: calando-demos/NAME in the current one.
-        seeds: of each run; of several, each claim says in how many it is shown.
-        executor: "process", "inline", or one of your own.
-        workers: worker processes; None: one a core.
+        lesson: the lesson's name. None: list the lessons.
+        folder: the lesson's folder. None: calando-demos/NAME in the current folder.
+        seeds: number of seeds of each run; each claim says in how many of them it holds.
+        executor: "process", "inline", or the name of one of your own.
+        workers: number of worker processes. None: one per core.
         command: the command line that makes it, shown on its page.
-        listen: called with the status as it changes; None: progress is shown, as `calando.compare` shows it.
+        listen: called with the status as it changes. None: progress is shown, as for `calando.compare`.
 
     Returns:
-        What it teaches: `print` it for the claims; `.table()` has a row for each run, `.page` is the page.
+        The lesson; `print` it for its claims. `.table()` has a row for each run, `.page` is the path of its page.
+        Without `lesson`, a list.
 
     Raises:
-        UnknownName: there is no such lesson.
+        UnknownName: no lesson has this name.
         UsageError: the folder holds something else.
         StudyStopped: a worker died too often, or the disk is full.
-        KeyboardInterrupt: what was trained is kept.
+        KeyboardInterrupt: Ctrl-C was pressed; what was trained is kept.
 
     Example:
         >>> import calando

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName
+from calando.language import message
 from calando.rows import Listing, Rows
 
 if TYPE_CHECKING:
@@ -25,18 +26,18 @@ METHOD_FACTS = (
 
 
 def list_strategies(name: str | None = None) -> Listing:
-    """List the strategies known by name, the methods, controllers and averages of a strategy text, with their facts.
+    """List the named strategies, and the methods, controllers and averages of strategy texts, with their facts.
 
     Args:
-        name: one strategy, method, controller or average; None: all.
+        name: one strategy, method, controller or average. None: all.
 
     Returns:
-        "families", "strategies", "methods", "controllers" and "averages"; of a strategy or a method, its "strategy"
-        (None where the name is a method's only) and "method"; of a controller or an average, "part": its name, kind,
-        summary, options and example. All of it is what `json.dumps` takes.
+        A dict that `json.dumps` takes, with "families", "strategies", "methods", "controllers" and "averages". Of one
+        strategy or method: "strategy" (None where only a method has this name) and "method". Of one controller or
+        average: "part", with its name, kind, summary, options and example.
 
     Raises:
-        UnknownName: nothing of that name.
+        UnknownName: nothing has this name.
 
     >>> list_strategies("lion")["method"]["memory"]
     1
@@ -61,7 +62,7 @@ def list_strategies(name: str | None = None) -> Listing:
             if name in entries:
                 part = {"name": name, "kind": kind, **_entry_facts(entries[name]), "example": entries[name].example}
                 return Listing(part=part)
-        raise UnknownName("strategy or method", name, {*PRESETS, *METHODS, *CONTROLLERS, *AVERAGES})
+        raise UnknownName(message("strategy or method"), name, {*PRESETS, *METHODS, *CONTROLLERS, *AVERAGES})
     preset = PRESETS.get(name)
     return Listing(
         strategy=None if preset is None else _preset_facts(preset),
@@ -70,7 +71,7 @@ def list_strategies(name: str | None = None) -> Listing:
 
 
 def list_workloads() -> Listing:
-    """List data sets and networks: "data", an entry each, and "networks", name -> summary; what `json.dumps` takes.
+    """List data sets and networks: "data", an entry each, and "networks", name -> summary; `json.dumps` takes it.
 
     >>> [entry["name"] for entry in list_workloads()["data"]][:3]
     ['digits', 'fashion-mnist', 'cifar10']

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.shown import Shown
 
 __all__ = ["draw"]
@@ -14,15 +15,15 @@ def draw(answer: Shown, output: Path | str) -> Path:
     """Write a picture of what `calando.plot`, `find`, `find_lr`, `train` or `compare` returned, or of a schedule.
 
     Args:
-        answer: what one of them returned; a schedule, a curve or a strategy.
-        output: a file that ends in .png, .svg, .html or .json (the figure's Vega-Lite specification).
+        answer: what one of them returned, or a schedule, a curve or a strategy.
+        output: a file that ends in .png, .svg, .html, or .json (the figure's Vega-Lite specification).
 
     Returns:
         The file's path.
 
     Raises:
-        UsageError: another ending, or nothing that can be drawn.
-        NotDrawn: what draws pictures is not there.
+        UsageError: the file has another ending, or `answer` cannot be drawn.
+        NotDrawn: the packages that draw pictures are not installed.
 
     >>> import tempfile, calando
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -34,8 +35,11 @@ def draw(answer: Shown, output: Path | str) -> Path:
 
     if not isinstance(answer, Shown):
         raise UsageError(
-            "only what plot, find, find_lr, train and compare return can be drawn, and schedules, curves and "
-            f"strategies, got {type(answer).__name__}"
+            message(
+                "only what plot, find, find_lr, train and compare return can be drawn, and schedules, curves "
+                "and strategies, got {kind}",
+                kind=type(answer).__name__,
+            )
         )
     path = Path(output)
     report.save(answer.plot(), path)

@@ -115,6 +115,9 @@ class Explained(Drawn):
         }
 
 
+NEEDED = message("a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'")
+
+
 def explain(
     workload: str | os.PathLike[str] | Workload,
     strategy: str | StrategySpec | None = None,
@@ -140,29 +143,31 @@ def explain(
     precision: str = "auto",
     listen: Callable[[RunStatus], None] | None = None,
 ) -> Explained:
-    """Look at the first part of a run and say whether its rate is too high, too low, or nothing wrong is seen.
+    """Probe the first part of a run and say whether its rate is too high, too low, or nothing wrong is seen.
 
-    The run is made up to `until`, the same to the bit as without looks, and nothing else is trained.
+    The run is trained up to `until`, to the same bits as without probes. Nothing else is trained.
 
     Args:
-        workload: a task, as for `calando.train`; or a study's folder, one of whose runs is made again and looked at; or
-            a file that `Watch.save` wrote.
-        strategy: of a task: what is trained, as for `calando.train`. None of a study and of a file.
-        run: of a study: which strategy's run, by name.
-        until: how far the run is made: "20%", "2 epochs", or a number of updates.
-        folder: where looks and page go; None: calando-explained/NAME-DIGEST in the current one.
-        model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: of a named task.
-        epochs, steps, seed, lr: of the run, as for `calando.train`; of a study `seed` alone.
+        workload: a task, as for `calando.train`. Or a study's folder: one of its runs is trained again and probed. Or a
+            file that `Watch.save` wrote.
+        strategy: for a task: what is trained, as for `calando.train`. None for a study and for a file.
+        run: for a study: name of the strategy whose run is probed.
+        until: how far the run is trained: "20%", "2 epochs", or a number of updates.
+        folder: folder for the probes and the page. None: calando-explained/NAME-DIGEST in the current folder.
+        model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: for a named task, as
+            for `calando.train`.
+        epochs, steps, seed, lr: for a task, as for `calando.train`; for a study only `seed`.
         data_dir, threads, device, precision: as for `calando.train`.
-        listen: called as the run goes on; None: progress is shown.
+        listen: called with the status as the run goes on. None: progress is shown.
 
     Returns:
-        `.reading` says it in words with the signals that it rests on, and is silent where signals were not shown to
-        predict; `print` it to read it, `calando.draw` draws it.
+        The run that was probed; `print` it to read it, `calando.draw` draws it. `.reading` says in words what the
+        probes say of the rate, with the signals that this rests on. It says nothing where signals were not shown to
+        predict.
 
     Raises:
-        UsageError: anything that cannot be; a study of a person's own training code, which `calando.watch` looks at.
-        CorruptFile: what is kept is damaged.
+        UsageError: an argument is wrong, or the study is of your own training code, which `calando.watch` probes.
+        CorruptFile: a file in the folder is damaged.
 
     Example:
         >>> import tempfile, calando
@@ -214,13 +219,10 @@ def explain(
     if run is not None:
         raise UsageError(message("run= names a run of a study: give the study's folder first"))
     if strategy is None and where is not None and len(where.parts) > 1 and ":" not in str(where):
-        raise UsageError(
-            message("{value}; `calando show` lists those in calando-studies", value=no_study(where).removeprefix("; "))
-        )
+        raise UsageError(message("{problem}; `calando show` lists those in calando-studies", problem=no_study(where)))
     if strategy is None:
         raise UsageError(
-            "a task needs a strategy to explain, such as 'sgd(lr=0.1, momentum=0.9) | cosine(1, 0)'"
-            + ("" if where is None else no_study(where))
+            NEEDED if where is None else message("{needed}; {problem}", needed=NEEDED, problem=no_study(where))
         )
     from calando.tasks.catalog import resolve
     from calando.verbs.torch_first import import_torch

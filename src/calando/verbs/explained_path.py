@@ -38,8 +38,13 @@ def no_study(where: Path) -> str:
     except OSError:
         found = []
     if found:
-        return f"; {str(where)!r} holds {len(found)} studies: give one of them, such as {found[0]!r}"
-    return f"; there is no study in {str(where)!r}"
+        return message(
+            "{where!r} holds {count} studies: give one of them, such as {found!r}",
+            where=str(where),
+            count=len(found),
+            found=found[0],
+        )
+    return message("there is no study in {where!r}", where=str(where))
 
 
 def check_writable(folder: Path) -> None:

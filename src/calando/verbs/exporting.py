@@ -33,10 +33,10 @@ class Exported:
     """What was written.
 
     Args:
-        path: the folder or file that it is in; of a tracker's server its address, "" where the tracker chooses.
-        runs: how many runs it holds.
+        path: the folder or file that holds it; for a tracker's server its address, "" where the tracker chooses.
+        runs: number of runs in it.
         form: "csv", "parquet", …
-        notes: what whoever reads it should know.
+        notes: what its reader should know.
     """
 
     path: Path | str
@@ -62,29 +62,29 @@ def export(
     seed: int | None = None,
     out: Path | str | None = None,
 ) -> Exported:
-    """Write every run of a study, a tuning or a training for other programs; nothing is trained.
+    """Write every run of a study, a tuning or a training in a form that other programs read. Nothing is trained.
 
-    As tables: runs, evaluations, trace (step, rate, loss), events and specs, joined by the run's digest; question.json
-    has what was asked. Of a study in progress, the runs that have ended. What was exported before is replaced.
+    Tables are runs, evaluations, trace (step, rate, loss), events and specs, joined by the run's digest; question.json
+    holds the question. From a study in progress, the runs that have ended are written. An earlier export is replaced.
 
     Args:
-        folder: of a study, a tuning, or `calando train`.
-        to: "csv"; "parquet" (extra "parquet"); "appendix": one run with figures, environment and the command that makes
-            it again; or a tracker, "tensorboard", "mlflow", "wandb" (offline) or "trackio", each an extra of its name.
-        run: the first digits of a run's digest, or the name of a strategy; None: all, and for "appendix" the run of a
-            training or the answer of a tuning.
-        seed: with the name of a strategy, one of its seeds; None: all, and for "appendix" the first, at the rate that
-            was settled.
-        out: the folder to write to, of MLflow a file of SQLite or a tracking URI; None: FOLDER/export, FOLDER/appendix,
-            FOLDER/tensorboard, FOLDER/mlflow.db, FOLDER/wandb; trackio has its own.
+        folder: folder of a study, of a tuning, or of `calando train`.
+        to: "csv"; "parquet" (extra "parquet"); "appendix": one run with figures, environment and the command that
+            reproduces it; or a tracker: "tensorboard", "mlflow", "wandb" (offline) or "trackio", each an extra of its
+            name.
+        run: the first digits of a run's digest, or a strategy's name. None: all runs; for "appendix", the training's
+            run or the tuning's answer.
+        seed: one seed of the strategy named by `run`. None: all; for "appendix", the first seed at the chosen rate.
+        out: the folder to write to; for MLflow, an SQLite file or a tracking URI. None: FOLDER/export, FOLDER/appendix,
+            FOLDER/tensorboard, FOLDER/mlflow.db or FOLDER/wandb; trackio uses its own folder.
 
     Returns:
         `.path`, `.runs` and `.notes`.
 
     Raises:
         UsageError: there is nothing to export, no such run or form, or an extra is not installed.
-        CorruptFile: what the folder holds is damaged.
-        DiskFull: no space; what was there is as it was.
+        CorruptFile: a file in the folder is damaged.
+        DiskFull: the disk is full; an earlier export is unchanged.
 
     Example:
         >>> import tempfile, calando
@@ -106,14 +106,20 @@ def export(
     with open_kept(source) as kept:
         if to == "appendix":
             one = _write_appendix(kept, where, run, seed)
-            which = f"{one.strategy.name}, rate {one.lr:.3g}, seed {one.seed} ({one.digest()})"
-            return Exported(where, 1, to, (*kept.notes, f"the run is {which}"))
+            which = message(
+                "the run is {name}, rate {rate:.3g}, seed {seed} ({digest})",
+                name=one.strategy.name,
+                rate=one.lr,
+                seed=one.seed,
+                digest=one.digest(),
+            )
+            return Exported(where, 1, to, (*kept.notes, which))
         chosen = _Chosen(kept, run, seed)
         if log is not None:
             place = log.entry.where(source, log.place if out is None else str(out))
             tracked = tracked_folder(source, kept.title, command=kept.command, data=kept.fingerprint)
             count = backfill(chosen.runs(), log.entry, place, tracked)
-            see = f"to look at it: {log.entry.seen(place)}"
+            see = message("to look at it: {command}", command=log.entry.seen(place))
             return Exported(place if "://" in place or not place else Path(place), count, to, (*kept.notes, see))
         count = _writer(to)(chosen.runs(), where)
         write_atomically(where / "question.json", json.dumps(_question(kept), indent=2).encode())

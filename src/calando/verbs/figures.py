@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from calando.errors import NotDrawn, UsageError
+from calando.language import message
 from calando.shown import Shown
 
 __all__ = ["figure_of"]
@@ -55,7 +56,7 @@ def figure_of(value: Shown) -> Any:
 
         seed = 0 if value.run is None else value.run.seed
         return arms_figure(value.name, value.settled, value.traces, seed=seed, steps=value.steps)
-    raise NotDrawn(f"{type(value).__name__} has no figure")
+    raise NotDrawn(message("{kind} has no figure", kind=type(value).__name__))
 
 
 def _over_a_run(text: str, *, label: str = "") -> Any:
@@ -84,8 +85,17 @@ def _of_range_test(found: Any) -> Any:
 
     if len(found.groups) != 1:
         first = next(iter(found.groups))
-        raise UsageError(f"several groups were tested, and each has a figure of its own: found[{first!r}].curves")
+        raise UsageError(
+            message(
+                "several groups were tested, and each has a figure of its own: found[{first!r}].curves", first=first
+            )
+        )
     if (run := found.run) is None:
         return range_figure(found.curves, found.suggestion)
-    title = f"Range test of {run.strategy.method} on {run.workload.title}, {run.in_our_loop.model}"
+    title = message(
+        "Range test of {method} on {task}, {model}",
+        method=run.strategy.method,
+        task=run.workload.title,
+        model=run.in_our_loop.model,
+    )
     return range_figure(found.curves, found.suggestion, title=title)

@@ -45,32 +45,33 @@ def find(
     precision: str = "auto",
     listen: Callable[[RunStatus], None] | None = None,
 ) -> Found | Raced:
-    """Find a learning rate for a task, or say why there is none; for a network of your own see `calando.find_lr`.
+    """Find a learning rate for a task, or say why there is none. For your own network and loop see `calando.find_lr`.
 
-    The rate rises from update to update until the loss diverges, a few times over; nothing else is trained. Schedules
-    and the strategy's own rate do not matter.
+    The rate rises from update to update until the loss diverges; this is repeated a few times, and nothing else is
+    trained. Schedules and the strategy's own rate do not matter.
 
     Args:
-        workload, model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: see
+        workload, model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: as for
             `calando.train`.
-        seed, data_dir, threads, device, precision: likewise.
-        strategy: whose method is tested: a name, a TOML path, a text or a value, as of `calando.train`.
-        repeats: sweeps from the same weights over different batches.
+        seed, data_dir, threads, device, precision: as for `calando.train`.
+        strategy: its method is tested; a name, a TOML file, a text or a `StrategySpec`, as for `calando.train`.
+        repeats: number of sweeps, from the same weights over different batches.
         steps: updates of a sweep.
-        low, high: lowest and highest rate; None: 1e-6 and 10, extended where what is of interest lies outside.
-        hold: updates at the rate found, to see whether the network trains there; None: as many as `steps`; 0: none.
-        race: instead of sweeps, race short arms from one start, at most 0.6 runs of updates: for where sweeps are not
-            reliable, as on networks without normalisation. See `calando.range_test.raced`.
-        epochs: with `race`, length of the runs that the rate is for; None: the workload's usual.
-        listen: called before the first update and after each; None: progress is shown, as `calando.compare` shows it.
+        low: lowest rate. None: 1e-6, lowered if the region of interest lies outside.
+        high: highest rate. None: 10, raised if the region of interest lies outside.
+        hold: updates at the rate found, to check that the network trains there. None: as many as `steps`. 0: none.
+        race: instead of sweeps, race short arms from one start, at the cost of at most 0.6 runs. For networks on which
+            sweeps are not reliable, such as those without normalisation. See `calando.range_test.raced`.
+        epochs: with `race`, length of the runs that the rate is for. None: the workload's usual number of epochs.
+        listen: called before the first update and after each. None: progress is shown, as for `calando.compare`.
 
     Returns:
-        What was found: `print` it to read it; `.suggestion.decayed.rate` is the peak rate for a decayed schedule,
-        `.suggestion.constant.rate` the one for a constant rate, None where there is none; `.run` is what was tested. Of
-        a race: `.rate`, the peak rate, None where nothing was learned, and `.doubts`.
+        What was found; `print` it to read it. `.suggestion.decayed.rate` is the peak rate for a decayed schedule,
+        `.suggestion.constant.rate` the constant rate, each None where there is none; `.run` is what was tested. With
+        `race`: `.rate` is the peak rate, None where nothing was learned, and `.doubts` says what speaks against it.
 
     Raises:
-        UsageError: anything that cannot be.
+        UsageError: an argument is wrong.
 
     Example:
         >>> import calando

@@ -50,7 +50,7 @@ class Imported:
             "run": self.logged.name,
             "steps": found.total_steps,
             "base": found.base,
-            "schedule": found.text if found.exact else f"none found; the closest: {found.text}",
+            "schedule": found.text if found.exact else message("none found; the closest: {text}", text=found.text),
             "misfit": found.misfit,
             "findings": "; ".join(map(str, self.findings)) or "none",
         }
@@ -102,26 +102,26 @@ class ImportedRuns(Rows[Imported], Shown):
 def import_runs(
     *paths: str, steps: int | None = None, steps_per_epoch: int | None = None, study: Path | str | None = None
 ) -> ImportedRuns:
-    """Read runs that others logged, and recover the schedules that their rates came from.
+    """Read runs that other programs logged, and recover the schedules behind their rates.
 
-    Of a schedule that is recovered, every logged rate is met within the rounding of the log; else the closest is named
-    with its misfit. A log may give a rate at the update that used it or at the one after: the simpler schedule tells.
+    A recovered schedule meets every logged rate within the rounding of the log. If there is none, the closest is named
+    with its misfit. Some logs give a rate at the update that used it, others at the next one: the simpler schedule
+    decides.
 
     Args:
-        paths: files, or folders that are searched: trainer_state.json of Transformers, metrics.csv of Lightning, event
-            files of TensorBoard (extra "tensorboard"), MLflow's file of SQLite or folder, Optuna's file of SQLite or
-            journal (extra "tune"); as a file also any .csv with columns step and lr. The rate is recognised by its
-            name, which a note reports.
-        steps: updates that the runs were planned for; None: as the log says, else read from where the rates end.
-        steps_per_epoch: updates in one pass over the data; lengths may then be given in epochs.
-        study: a study's folder, next to whose runs they are drawn: unpaired, and without a verdict.
+        paths: files, or folders to search: trainer_state.json of Transformers, metrics.csv of Lightning, event files of
+            TensorBoard (extra "tensorboard"), MLflow's SQLite file or folder, Optuna's SQLite file or journal (extra
+            "tune"); or any .csv file with columns step and lr. The rate is recognised by its name; a note says which.
+        steps: updates that the runs were planned for. None: as the log says, else estimated from where the rates end.
+        steps_per_epoch: updates in one pass over the data; lengths may then be in epochs.
+        study: folder of a study to draw the runs next to: unpaired, and without a verdict.
 
     Returns:
-        A run each, and `.plot()` of all. Of a run `.recovered.text`, `.recovered.base`, `.recovered.misfit`;
-        `.findings` of `calando.lint`; and `.again`, the line of code for it.
+        One entry per run; `.plot()` draws them all. An entry has `.recovered.text`, `.recovered.base` and
+        `.recovered.misfit`; `.findings`, as of `calando.lint`; and `.again`, the line of code that builds the schedule.
 
     Raises:
-        UsageError: a path that does not exist or holds no log with rates; fewer steps than were logged.
+        UsageError: a path does not exist or holds no log with rates, or `steps` is less than what was logged.
 
     Example:
         >>> import calando, tempfile, pathlib
@@ -141,7 +141,14 @@ def import_runs(
     left_out: list[str] = []
     runs = [run for path in paths for run in logged_runs(Path(path), left_out=left_out)]
     if left_out:
-        print(f"calando: {len(left_out)} of the logs are left out; the first: {left_out[0]}", file=sys.stderr)
+        print(
+            _(
+                "calando: {count} of the logs are left out; the first: {first}",
+                count=len(left_out),
+                first=left_out[0],
+            ),
+            file=sys.stderr,
+        )
     shown = counted(runs, len(runs), doing=_("recovering schedules"))
     made = ImportedRuns([_imported(run, steps, steps_per_epoch) for run in shown], "runs read")
     made.study = None if study is None else Path(study)

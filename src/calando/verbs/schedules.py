@@ -11,7 +11,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UnknownName, UsageError, quote
-from calando.language import message
+from calando.language import joined, message
 from calando.rows import WIDTH, Rows
 from calando.shown import Drawn
 
@@ -62,20 +62,20 @@ def lint(
 ) -> Rows[Linted]:
     """Report what is suspicious about schedules, before a step is trained.
 
-    Every finding has a name, a level, the update it is about and a remedy (`calando.schedules.Finding`).
+    Every finding has a name, a level, the update it is about, and a remedy (`calando.schedules.Finding`).
 
     Args:
-        schedules: schedule or strategy texts, strategies' names or TOML paths.
+        schedules: schedule or strategy texts, names of strategies, or paths of TOML files.
         steps: horizon in updates.
         epochs: horizon in passes over the data, instead of `steps`; needs `steps_per_epoch`.
-        steps_per_epoch: updates in one pass over the data; with it, epochs used as steps are found too.
-        of: hyper-parameter: what a schedule is of (None: lr), or which of a strategy's (None: all).
+        steps_per_epoch: updates in one pass over the data; with it, epochs mistaken for steps are found too.
+        of: the hyper-parameter that a schedule is for (None: lr), or which one of a strategy to check (None: all).
 
     Returns:
-        One for each schedule of each text, in order.
+        One entry per schedule of each text, in order.
 
     Raises:
-        UsageError: a text that names or says no schedule, no horizon or an impossible one.
+        UsageError: a text is no schedule and no strategy, or the horizon is missing or out of range.
 
     >>> (checked,) = lint("linear(1, 0, over=5) >> constant(0)", steps=1000)
     >>> print(checked.findings[0])
@@ -143,12 +143,12 @@ def plot(*schedules: str, steps: int = 1000, steps_per_epoch: int | None = None)
     """Sample learning-rate schedules at every update.
 
     Args:
-        schedules: schedule or strategy texts, strategies' names or TOML paths.
+        schedules: schedule or strategy texts, names of strategies, or paths of TOML files.
         steps: horizon in updates.
-        steps_per_epoch: updates in one pass over the data; for spans in epochs.
+        steps_per_epoch: updates in one pass over the data, for lengths in epochs.
 
     Raises:
-        UsageError: a text that names or says no schedule, a horizon out of range, a value that is not finite.
+        UsageError: a text is no schedule and no strategy, the horizon is out of range, or a value is not finite.
 
     >>> curve = plot("cosine(1, 0)", steps=4).curves["lr"]["cosine(1, 0)"]
     >>> curve.round(3).tolist()
@@ -191,7 +191,7 @@ def read_schedules(text: str, *, of: str = "lr") -> dict[str, Schedule]:
     if text and _head(text) == text:
         called = text_of_name(text)
         if called is None:
-            raise UnknownName("schedule or strategy", text, {*SCHEDULES, *PRESETS})
+            raise UnknownName(message("schedule or strategy"), text, {*SCHEDULES, *PRESETS})
         _check_bare(called)
     return {of: parse(text)}
 
@@ -317,8 +317,15 @@ def _check_bare(name: str) -> None:
     if needed:
         example = _example(name, inspect.getdoc(SCHEDULES[name]) or "")
         raise UsageError(
-            f"{name} needs {' and '.join(needed)}: it is {signature_text(name, SCHEDULES[name])}"
-            + (f'; write for example "{example}"' if example else "")
+            message(
+                '{name} needs {needed}: it is {whole}; write for example "{example}"'
+                if example
+                else "{name} needs {needed}: it is {whole}",
+                name=name,
+                needed=joined("{one} and {other}", needed),
+                whole=signature_text(name, SCHEDULES[name]),
+                example=example,
+            )
         )
 
 

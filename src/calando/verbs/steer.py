@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from calando.errors import UsageError
 from calando.language import _, message, translated
+from calando.stored_words import recognized
 
 if TYPE_CHECKING:
     from calando.records.command_log import Asked
@@ -48,7 +49,7 @@ class Steering:
                     "asked; nobody trains there now: it is done when the command that made the folder is run again"
                 )
             case "refused":
-                return _("refused: {why}", why=asked.why)
+                return _("refused: {why}", why=recognized(asked.why))
         said: str = message(asked.state)
         if asked.step is not None:
             said = message("{state} at step {step}", state=said, step=asked.step)
@@ -84,31 +85,31 @@ def steer(
     wait: float = 30.0,
     look: bool = False,
 ) -> Steering:
-    """Change, pause, resume or stop a run while it is trained; what is changed goes on as a branch.
+    """Change, pause, resume or stop a run while it trains. A changed run goes on as a branch.
 
     The commands:
 
-        rate *0.5            from the next update on, half of what was planned
-        rate =0.01           this rate
-        schedule TEXT        this schedule of the base rate over what is left
-        horizon 600          as long as this, or as '20 epochs'
-        from 100: rate *2    from update 100 on; where that is past, the run goes back
-        fork: rate *2        the run that the branch leaves goes on too
-        pause, resume, stop  of the run; `stop` without run= where several are in progress: of all
+    - `rate *0.5`: from the next update on, half of the planned rate
+    - `rate =0.01`: this rate
+    - `schedule TEXT`: this schedule of the base rate over what is left
+    - `horizon 600`: this length, also as `20 epochs`
+    - `from 100: rate *2`: from update 100 on; if that is past, the run goes back
+    - `fork: rate *2`: the original run goes on too
+    - `pause`, `resume`, `stop`: of the run; `stop` without `run`, where several are in progress, stops all
 
     Args:
-        folder: the study's, or that of a `calando train`.
+        folder: folder of a study, or of a `calando train`.
         command: one of these, or several changes joined by "; ".
-        run: its digest or the beginning of it, or its strategy's name; None: the only one in progress.
-        key: asked twice with the same key it is done once; None: a new one.
-        who: whoever asks, for the record; None: this user.
-        wait: seconds to wait for the answer of whoever trains.
-        look: only see what it would do.
+        run: the run's digest or its first digits, or its strategy's name. None: the only run in progress.
+        key: a command with a key that was used before is not carried out again. None: a new key.
+        who: who gives the command, for the record. None: this user.
+        wait: seconds to wait for the answer of the training process.
+        look: only show what the command would do.
 
     Raises:
-        UsageError: no such folder, run or command, or it cannot be.
-        CorruptFile: a file there is damaged.
-        DiskFull: the command found no space.
+        UsageError: there is no such folder, run or command, or the command cannot be carried out.
+        CorruptFile: a file in the folder is damaged.
+        DiskFull: the disk is full, and the command was not written.
 
     Example:
         >>> import tempfile, calando

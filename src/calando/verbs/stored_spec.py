@@ -148,7 +148,12 @@ class StoredSpec:
                     path=str(self.path),
                 )
             )
-        recognised(self.identity, task, what=f"the run in {str(self.path)!r}", remedy="give task and strategy in words")
+        recognised(
+            self.identity,
+            task,
+            what=message("the run in {path!r}", path=str(self.path)),
+            remedy=message("give task and strategy in words"),
+        )
         return spec, task, place
 
 

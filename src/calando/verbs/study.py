@@ -64,10 +64,10 @@ STUDIES = Path("calando-studies")
 
 
 def studies(folder: Path | str = STUDIES) -> Rows[Listed]:
-    """List the studies and tunings in a folder, the one last written to first, with verdict, size and age.
+    """List the studies and tunings in a folder, the last written first, with verdict, size and age.
 
     Args:
-        folder: that holds them.
+        folder: the folder that holds them.
 
     Raises:
         UsageError: it holds none.
@@ -93,11 +93,11 @@ def show(study: Path | str | None = None) -> StudySummary | Tuned | Rows[Listed]
     """Read what a study has concluded so far.
 
     Args:
-        study: its folder, or one that holds several; None: calando-studies.
+        study: its folder, or a folder that holds several studies. None: calando-studies.
 
     Returns:
-        The answer, as `calando.compare` or `calando.tune` returns it; of a folder that holds several studies, what
-        `studies` returns.
+        The answer, as `calando.compare` or `calando.tune` returns it. For a folder of several studies, the same as
+        `calando.studies`.
 
     Raises:
         UsageError: there is no study.
@@ -168,19 +168,19 @@ def of_folder(summary: StudySummary, folder: Path) -> StudySummary:
 
 
 def write_report(study: Path | str) -> Path:
-    """Write a study's or a tuning's report.html and figures, and return the page's path.
+    """Write report.html and the figures of a study or a tuning, and return the page's path.
 
-    The figures are written as PNG and SVG too where the extra 'pictures' is installed. Nothing is trained; what a study
-    has not concluded yet is named.
+    With the extra "pictures", the figures are written as PNG and SVG too. Nothing is trained. The page names what the
+    study has not concluded yet.
 
     Args:
         study: its folder.
 
     Raises:
-        UsageError: there is no study, or a tuning that has not come to its end.
+        UsageError: there is no study, or the tuning has not ended.
         CorruptFile: the study is damaged, or was written by a newer calando.
-        NotDrawn: what draws pictures is not there.
-        DiskFull: no space; files are whole or as they were.
+        NotDrawn: the packages that draw pictures are not installed.
+        DiskFull: the disk is full; each file is complete or unchanged.
     """
     from calando import report
     from calando.analysis import summarize
@@ -243,20 +243,21 @@ def serve(
     no_token: bool = False,
     listen: Callable[[str, str], object] = print,
 ) -> None:
-    """Serve studies, tunings and runs as a page that follows them, until Ctrl-C.
+    """Serve a live page of studies, tunings and runs, until Ctrl-C.
 
-    On this machine alone unless asked, and to whoever has one of two addresses: the first looks, the second steers too.
+    Only this machine can open it, unless you ask for more. It has two addresses with tokens: one to view, one to steer
+    too.
 
     Args:
-        folder: a study, a tuning or a run, or a folder that holds some; None: the current one.
-        port: 0: any free one.
-        host: where to listen; beyond this machine it needs tls_cert and tls_key, or behind_proxy.
-        tls_cert: file of a certificate in PEM, for https.
+        folder: a study, a tuning or a run, or a folder that holds some. None: the current folder.
+        port: port to listen on. 0: any free port.
+        host: address to listen on; one that other machines reach needs tls_cert and tls_key, or behind_proxy.
+        tls_cert: certificate file in PEM, for https.
         tls_key: file of its key, without a passphrase.
-        behind_proxy: a proxy in front of the page does the encryption; browsers reach it by https.
+        behind_proxy: a proxy in front of the page encrypts; browsers reach it by https.
         known_as: another host name that the page is reached by, or several joined by commas.
-        no_token: let every user of this machine read the page and steer.
-        listen: called with both addresses, the one that looks and the one that steers, once they answer.
+        no_token: let every user of this machine view and steer.
+        listen: called with both addresses, first the one to view, then the one to steer, once the page answers.
 
     Raises:
         UsageError: there is nothing to show, the port is in use or out of range, the page would be open to the network

@@ -40,11 +40,11 @@ class Trained(Drawn):
     """A run that has ended.
 
     Args:
-        folder: the run's.
-        weights: the safetensors file of the network's weights at the end.
-        record: the run: its spec, outcome, rates, losses, evaluations and events.
-        test: the score of the final weights on the test part.
-        centre: what the range test found; None where none was asked for.
+        folder: the run's folder.
+        weights: safetensors file with the network's final weights.
+        record: the run's spec, outcome, rates, losses, evaluations and events.
+        test: score of the final weights on the test part.
+        centre: what the range test found. None: no range test was asked for.
     """
 
     folder: Path
@@ -133,32 +133,34 @@ def train(
     log: str | Sequence[str] | None = None,
     listen: Callable[[RunStatus], None] | None = None,
 ) -> Trained:
-    """Train once and return how it went; called again, it goes on where it stood, to the same bits.
+    """Train once and return how it went. Called again, it resumes where it stopped, to the same bits.
 
     Args:
-        workload: a registered name, "module:callable", or a `calando.workload(...)` of your own; or the spec.json of a
-            run, of which everything is known then but where the data lie.
-        strategy: a preset's or a schedule's name, a TOML path, a text or a value; None: as in spec.json.
-        folder: the run's; None: calando-runs/STRATEGY-DIGEST in the current one.
-        model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: of a named workload,
-            see `calando.records.WorkloadSpec`; your own object has them already.
-        epochs, steps: length of the run, in passes over the data or in updates; at most one of the two. None: the
-            strategy's own horizon, or the workload's usual number of epochs.
-        seed: of initial weights, data order and augmentation.
-        lr: base rate, where the strategy leaves it open; None: the method's usual one; "find": a range test is made
-            first, and its rate is taken.
-        data_dir: folder where data sets lie; None: $CALANDO_DATA, then the user's cache.
-        threads: None: as OMP_NUM_THREADS or `torch.set_num_threads` says, else one a core.
+        workload: a registered name, "module:callable", your own `calando.workload(...)`, or the path of a run's
+            spec.json, which says everything but where the data lie.
+        strategy: name of a preset or a schedule, path of a TOML file, strategy text, or a `StrategySpec`. None: the one
+            in spec.json.
+        folder: the run's folder. None: calando-runs/STRATEGY-DIGEST in the current folder.
+        model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: for a named workload,
+            see `calando.records.WorkloadSpec`; your own workload has them already.
+        epochs: length of the run in passes over the data; give `epochs` or `steps`, not both. None: the strategy's own
+            horizon, or the workload's usual number of epochs.
+        steps: length of the run in updates, instead of `epochs`.
+        seed: seed of the initial weights, the data order and the augmentation.
+        lr: base rate, where the strategy leaves it open. None: the method's usual rate. "find": a range test is made
+            first, and its rate is used.
+        data_dir: folder with the data sets. None: $CALANDO_DATA, then the user's cache.
+        threads: number of CPU threads. None: OMP_NUM_THREADS or `torch.set_num_threads`, else one per core.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto", "fp32" or "bf16".
-        log: trackers that the run is written to while it is made, as of `calando.compare`.
-        listen: called as the run goes on; None: progress is shown, as `calando.compare` shows it.
+        log: trackers that the run is logged to while it trains, as for `calando.compare`.
+        listen: called with the status as the run goes on. None: progress is shown, as for `calando.compare`.
 
     Raises:
-        UsageError: anything that cannot be, a folder that holds another run, no rate to rely on.
-        CorruptFile: what the folder holds is damaged.
-        DiskFull: no space is left.
-        KeyboardInterrupt: after the run was put away.
+        UsageError: an argument is wrong, the folder holds another run, or the range test finds no reliable rate.
+        CorruptFile: a file in the folder is damaged.
+        DiskFull: the disk is full.
+        KeyboardInterrupt: Ctrl-C was pressed; the run's state is saved first.
 
     Example:
         >>> import tempfile, calando
@@ -325,7 +327,12 @@ def _refuse_another(folder: Path, run: RunSpec, workload: Workload, place: Path 
                 "the data has changed since the run in {folder!r} was started; name another folder=", folder=str(folder)
             )
         )
-    identity, notes = recognised(before, workload, what=f"the run in {str(folder)!r}", remedy="name another folder=")
+    identity, notes = recognised(
+        before,
+        workload,
+        what=message("the run in {folder!r}", folder=str(folder)),
+        remedy=message("name another folder="),
+    )
     if identity != before:
         write_atomically(path, json.dumps({**kept, "identity": identity}, indent=2).encode())
     return tuple(notes)

@@ -62,41 +62,43 @@ def tune(
 ) -> Tuned:
     """Settle the learning rate and train the network at it, at a total cost of `budget` runs.
 
-    Arms at a few rates start from the same weights on the same batches and are dropped as soon as they have lost; the
-    winner goes on to the end and is the answer, so that its past is trained once. See `calando.analysis.race` for the
-    rules. Called again it goes on where it stood.
+    Arms at a few rates start from the same weights on the same batches. An arm is dropped as soon as it has lost. The
+    winner is trained to its end and is the answer, so its first part is trained only once. `calando.analysis.race` has
+    the rules. Called again, `tune` resumes where it stopped.
 
-    A person's own training code, which cannot be forked at any update, is run as a whole at each rate, at least three
-    times: see `calando.analysis.whole_arms`.
+    Your own training code cannot be forked at any update: it is run as a whole at each rate, at least three times. See
+    `calando.analysis.whole_arms`.
 
     Args:
-        workload, model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: see
-            `calando.train`. Or your own training code, as `calando.compare` takes it: a script that calls
-            `calando.run`, "train.py", a launcher with its script, a function of the run.
-        strategy: a method by name or text, "sgd(momentum=0.9)": the rate is held for half of the run, then falls to
-            zero; or a strategy with a schedule, of which the rate alone is tuned. A rate in it is where the race
-            begins. None: SGD with momentum.
-        budget: how many runs everything may cost, arms that lose and evaluations included: a hard cap. Your own
-            training code needs 3 or more; its evaluations are its own, and not counted.
-        also: other hyper-parameters, "weight_decay,momentum,warmup" or a list of some of them: once the rate is settled
-            by one and a half runs, each whole run that the budget has left, 3 or more in all, is trained with values
-            that Optuna's sampler proposes, and the best on validation is the answer. Needs the extra "tune".
-        epochs, steps: length of one run; at most one of the two. None: the workload's usual number of epochs.
-        seed: of initial weights, data order and augmentation.
-        folder: the tuning's; None: calando-studies/tune-NAME-DIGEST in the current one.
-        arguments, goal, unit, check_repeats: of your own training code, as of `calando.compare`.
-        executor, address, workers: with several workers arms run side by side, as runs of `calando.compare`; the
-            answer does not depend on them. None: this process where there is one worker; your own training code runs
-            in processes of its own.
-        data_dir, threads, device, precision: as of `calando.train`.
-        log: trackers that arms are written to, as of `calando.compare`; an arm that was dropped is one that was ended.
-        command: the command line, kept for who reads the folder later.
-        listen: called as it goes on; None: progress is shown.
+        workload, model, batch_size, augment, label_smoothing, metric, clip_norm, accumulate, train_limit: as for
+            `calando.train`. `workload` may also be your own training code, as for `calando.compare`: a script that
+            calls `calando.run`, "train.py"; a launcher with its script; or a function of the run.
+        strategy: a method by name or text, "sgd(momentum=0.9)": its rate is constant for half of the run, then falls to
+            zero. Or a strategy with a schedule: only its rate is tuned. If it names a rate, the race begins there.
+            None: SGD with momentum.
+        budget: total cost in runs, a hard cap that includes dropped arms and evaluations. Your own training code needs
+            3 or more; its evaluations are not counted.
+        also: other hyper-parameters to tune, "weight_decay,momentum,warmup" or a list of some of them. One and a half
+            runs settle the rate first. Each further whole run of the budget, which must be 3 or more, is trained with
+            values that Optuna's sampler proposes; the best on validation is the answer. Needs the extra "tune".
+        epochs: length of one run in passes over the data; give `epochs` or `steps`, not both. None: the workload's
+            usual number of epochs.
+        steps: length of one run in updates, instead of `epochs`.
+        seed: seed of the initial weights, the data order and the augmentation.
+        folder: the tuning's folder. None: calando-studies/tune-NAME-DIGEST in the current folder.
+        arguments, goal, unit, check_repeats: for your own training code, as for `calando.compare`.
+        executor, address, workers: as for `calando.compare`; several workers train arms in parallel, which does not
+            change the answer. None: this process if there is one worker; your own training code has processes of its
+            own.
+        data_dir, threads, device, precision: as for `calando.train`.
+        log: trackers that arms are logged to, as for `calando.compare`; a dropped arm appears as a run that was ended.
+        command: the command line, kept for readers of the folder.
+        listen: called with the status as it changes. None: progress is shown.
 
     Raises:
-        UsageError: anything that cannot be, a folder that holds something else.
+        UsageError: an argument is wrong, or the folder holds something else.
         StudyStopped: a worker died too often, or the disk is full.
-        KeyboardInterrupt: what was trained is kept.
+        KeyboardInterrupt: Ctrl-C was pressed; what was trained is kept.
 
     Example:
         >>> import tempfile, calando

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from calando.language import message
 from calando.verbs.tuned import Tuned, tuned_in
 from calando.verbs.tuning_progress import TuningProgress
 
@@ -61,7 +62,7 @@ def tune_code(
     training = training_of(code, arguments, goal=goal or "max", unit=unit or "")
     machine = replace(Machine.whole(device=device, precision="fp32", threads=threads), workers=workers)
     with TuningProgress.of(listen) as progress:
-        progress.say(f"starting {training.spec.title} for a first look at its length and score")
+        progress.say(message("starting {title} for a first look at its length and score", title=training.spec.title))
         spec, training = build_own_tuning(
             training,
             strategy,

@@ -21,8 +21,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from calando.language import message, translated
 from calando.web.hosts import Hosts, KnownHosts
 from calando.web.page_headers import PageHeaders
+from calando.web.page_language import PageLanguage
 from calando.web.request_limits import STRANGERS, Buckets, RateLimit, SizeLimit, client_of, too_often
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TokenAccess", "Tokens", "guards", "may_steer"]
 
-REFUSAL = "this page is for whoever started `calando serve`: open an address that it printed, with the token in it"
-READ_ONLY = "this address only looks: open the other one that `calando serve` printed to steer"
+REFUSAL = message(
+    "this page is for whoever started `calando serve`: open an address that it printed, with the token in it"
+)
+READ_ONLY = message("this address only looks: open the other one that `calando serve` printed to steer")
 STEERS = "calando.steers"
 
 
@@ -58,6 +62,7 @@ def guards(hosts: Hosts, tokens: Tokens | None) -> list[Middleware]:
         tokens: None: everybody who reaches it is let in, to steer as well.
     """
     return [
+        Middleware(PageLanguage),
         Middleware(PageHeaders),
         Middleware(SizeLimit),
         Middleware(KnownHosts, hosts=hosts),
@@ -105,10 +110,10 @@ class TokenAccess:
         kind = kind or self._carried(request)
         if not kind:
             seconds = self._strangers.wait(client_of(request.scope))
-            return too_often(seconds) if seconds else PlainTextResponse(REFUSAL, status_code=403)
+            return too_often(seconds) if seconds else PlainTextResponse(translated(REFUSAL), status_code=403)
         request.scope[STEERS] = kind == "steer"
         if request.method not in ("GET", "HEAD") and kind != "steer":
-            return PlainTextResponse(READ_ONLY, status_code=403)
+            return PlainTextResponse(translated(READ_ONLY), status_code=403)
         return None
 
     def _exchange(self, request: Request, kind: str) -> Response:

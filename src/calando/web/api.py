@@ -11,6 +11,8 @@
     GET /api/stream?place=&cursor=                              the same, as server-sent events
     GET /api/rows.csv?place=                                    the whole table
 
+With `lang=zh` its sentences are Chinese; data are the same in every language.
+
 What is asked wrongly is answered with 422 and a line, what is not there with 404, what cannot be read with 503.
 """
 
@@ -30,10 +32,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from calando.errors import CalandoError, CorruptFile, UsageError
+from calando.errors import CalandoError, CorruptFile, UsageError, said_by
+from calando.language import message, translated
 from calando.web.access import may_steer
 from calando.web.bands import Band
 from calando.web.curves import decimated
+from calando.web.page_language import shown
 from calando.web.place import Place
 from calando.web.places import Places
 from calando.web.study_place import StudyPlace
@@ -74,19 +78,20 @@ def _answered(answer: Callable[[Request], Any]) -> Callable[[Request], Response]
         try:
             found = answer(request)
         except _Missing as error:
-            return _error(404, str(error))
+            return _error(404, said_by(error))
         except CorruptFile as error:
-            return _error(503, str(error))
+            return _error(503, said_by(error))
         except UsageError as error:
-            return _error(422, str(error))
+            return _error(422, said_by(error))
         except (CalandoError, OSError) as error:
-            return _error(503, str(error))
+            return _error(503, said_by(error))
         return found if isinstance(found, Response) else _json(found)
 
     return respond
 
 
 def _json(found: Any) -> Response:
+    found = shown(found)
     try:
         # The quick way; a number that is not finite is rare.
         text = json.dumps(found, allow_nan=False, separators=(",", ":"))
@@ -96,7 +101,7 @@ def _json(found: Any) -> Response:
 
 
 def _error(status: int, text: str) -> Response:
-    return JSONResponse({"error": text}, status_code=status, headers=HEADERS)
+    return JSONResponse({"error": translated(text)}, status_code=status, headers=HEADERS)
 
 
 def _finite(value: Any) -> Any:
@@ -120,7 +125,7 @@ class _API:
         try:
             place = self._places.place(path)
         except KeyError:
-            raise _Missing(f"no place {path[:200]!r} in the folder that is served") from None
+            raise _Missing(message("no place {path!r} in the folder that is served", path=path[:200])) from None
         place.refresh()
         return place
 
@@ -139,7 +144,7 @@ class _API:
     def summary(self, request: Request) -> Any:
         place = self._place(request)
         if not isinstance(place, StudyPlace):
-            raise UsageError("only a study has a summary")
+            raise UsageError(message("only a study has a summary"))
         return place.summary().to_json()
 
     def runs(self, request: Request) -> Any:
@@ -165,14 +170,20 @@ class _API:
         of, runs = _of(asked.get("of", "loss"), place), list(dict.fromkeys(asked.getlist("run")))
         pixels = whole_number(asked.get("pixels"), "pixels", 800, least=2, most=MOST_PIXELS)
         if len(runs) > MOST_CURVES:
-            raise UsageError(f"at most {MOST_CURVES} curves at once, got {len(runs)}; beyond that ask for bands")
+            raise UsageError(
+                message(
+                    "at most {most} curves at once, got {count}; beyond that ask for bands",
+                    most=MOST_CURVES,
+                    count=len(runs),
+                )
+            )
         first = whole_number(asked.get("from"), "from", 0, least=0, most=10**9)
         last = whole_number(asked.get("to"), "to", 10**9, least=0, most=10**9)
         curves = []
         for digest in runs:
             row = place.rows.get(digest)
             if row is None:
-                raise _Missing(f"no run {digest[:40]!r} in this place")
+                raise _Missing(message("no run {digest!r} in this place", digest=digest[:40]))
             curve = place.curve(digest, of)
             within = slice(*np.searchsorted(curve.x, (first, last + 1)))
             x, y = decimated(curve.x[within], curve.y[within], pixels=pixels)
@@ -195,7 +206,7 @@ class _API:
         place, digest = self._place(request), request.query_params.get("run", "")
         row = place.rows.get(digest)
         if row is None:
-            raise _Missing(f"no run {digest[:40]!r} in this place")
+            raise _Missing(message("no run {digest!r} in this place", digest=digest[:40]))
         return place.details(digest)
 
     def changes(self, request: Request) -> Any:
@@ -205,7 +216,7 @@ class _API:
         try:
             place = await run_in_threadpool(self._place, request)
         except (_Missing, CalandoError, OSError) as error:
-            return _error(404 if isinstance(error, _Missing) else 503, str(error))
+            return _error(404 if isinstance(error, _Missing) else 503, said_by(error))
         cursor = request.headers.get("last-event-id") or request.query_params.get("cursor", "")
         events = _events(lambda seen: self._places.place(place.path).changes(seen), cursor, request.app.state)
         return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
@@ -238,7 +249,7 @@ def _rows(place: Place) -> list[Any]:
 def _of(name: str, place: Place) -> str:
     known = place.measured()
     if name not in known:
-        raise UsageError(f"of must be one of {', '.join(known)}, got {name[:40]!r}")
+        raise UsageError(message("of must be one of {known}, got {name!r}", known=", ".join(known), name=name[:40]))
     return name
 
 

@@ -9,6 +9,7 @@ from typing import Any, final
 from calando.errors import CorruptFile
 from calando.records.command import parse_command
 from calando.records.command_log import FILE_NAME, Asked, Branch, CommandLog
+from calando.stored_words import recognized
 
 __all__ = ["Branches", "audit"]
 
@@ -28,7 +29,9 @@ def audit(folder: Path, run: str) -> dict[str, Any]:
     with CommandLog.open(folder, read_only=True) as log:
         rows, made = log.rows(), log.branches()
     return {
-        "commands": [one.to_json() for one in rows if run in (one.target, one.run, one.branch)],
+        "commands": [
+            {**one.to_json(), "why": recognized(one.why)} for one in rows if run in (one.target, one.run, one.branch)
+        ],
         "parent": made[run].parent if run in made else None,
         "branches": [
             {"run": digest, "step": _changed_at(rows, one)} for digest, one in made.items() if one.parent == run

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
+from calando.language import _
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -79,16 +81,17 @@ class KnownHosts:
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) != 1 or not self._hosts.know(hosts[0]):
             return PlainTextResponse(
-                "this page does not answer to that host name; `calando serve --known-as NAME` adds one", status_code=400
+                _("this page does not answer to that host name; `calando serve --known-as NAME` adds one"),
+                status_code=400,
             )
         # What a browser says itself of who asks: nothing (an old one, or curl), none (the address bar), same-origin.
         site = headers.get("sec-fetch-site", "none")
         elsewhere = site not in ("none", "same-origin")
         if scope["method"] not in SAFE:
             if elsewhere or len(origins) != 1 or not self._hosts.own(origins[0], hosts[0]):
-                return PlainTextResponse("commands are taken from this page only", status_code=403)
+                return PlainTextResponse(_("commands are taken from this page only"), status_code=403)
         elif elsewhere and headers.get("sec-fetch-mode") != "navigate":
-            return PlainTextResponse("another page's scripts read nothing here", status_code=403)
+            return PlainTextResponse(_("another page's scripts read nothing here"), status_code=403)
         return None
 
 

@@ -23,7 +23,8 @@ from starlette.routing import Route
 
 from calando.analysis.results import StudySummary
 from calando.analysis.summary import summarize
-from calando.errors import CalandoError, UsageError
+from calando.errors import CalandoError, UsageError, said_by
+from calando.language import _, translated
 from calando.records.command_log import CommandLog
 from calando.records.store import Store, StoredStudy
 from calando.web.access import Tokens, guards
@@ -81,7 +82,7 @@ class _Pages:
         """Of the study that is asked for, among those that were found."""
         path = request.query_params.get("place", "")
         if self._places.found().get(path) != "study":
-            raise HTTPException(404, f"no study {path[:200]!r} in the folder that is served")
+            raise HTTPException(404, _("no study {path!r} in the folder that is served", path=path[:200]))
         return self._places.root / path if path else self._places.root
 
     def _read(self, request: Request) -> tuple[StoredStudy, StudySummary]:
@@ -114,10 +115,12 @@ class _Pages:
         name = request.path_params["name"]
         drawn = {figure.name: figure for figure in study_figures(summary, there.runs)}
         if name not in drawn:
-            return PlainTextResponse(f"no figure {name!r}; there are {', '.join(drawn)}", status_code=404)
+            return PlainTextResponse(
+                _("no figure {name!r}; there are {names}", name=name, names=", ".join(drawn)), status_code=404
+            )
         chart = drawn[name].chart
         if chart is None:
-            return PlainTextResponse(drawn[name].reading, status_code=404)
+            return PlainTextResponse(translated(drawn[name].reading), status_code=404)
         return Response(pictures.svg(pictures.spec(chart)), media_type="image/svg+xml")
 
     def stop(self, request: Request) -> Response:
@@ -128,4 +131,4 @@ class _Pages:
 
 def _plainly(request: Request, error: Exception) -> Response:
     """Our own errors as the one line they are."""
-    return PlainTextResponse(str(error), status_code=422 if isinstance(error, UsageError) else 503)
+    return PlainTextResponse(translated(said_by(error)), status_code=422 if isinstance(error, UsageError) else 503)

@@ -10,7 +10,8 @@ from typing import final
 import numpy as np
 
 from calando.analysis.looked import FILE, Looked
-from calando.errors import UsageError
+from calando.errors import UsageError, said_by
+from calando.language import message
 from calando.records.spec import RunSpec
 from calando.web.curves import Curve
 from calando.web.place import Place
@@ -86,7 +87,7 @@ class LooksPlace(Place):
     def title(self) -> str:
         """The task, or the method."""
         spec = self._looked.spec
-        return f"looks at {self._looked.method}" if spec is None else f"looks at {spec.workload.title}"
+        return message("looks at {name}", name=self._looked.method if spec is None else spec.workload.title)
 
     @property
     def is_complete(self) -> bool:
@@ -97,9 +98,9 @@ class LooksPlace(Place):
     def headline(self) -> str:
         """What they say of the rate."""
         try:
-            return str(self._looked.reading()).partition("\n")[0]
+            return self._looked.reading().first_line
         except UsageError as error:
-            return str(error)
+            return said_by(error)
 
     def texts(self, run: str) -> tuple[str, str]:
         """The strategy, where it is known."""

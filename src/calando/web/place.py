@@ -22,22 +22,27 @@ from typing import Any, Literal
 
 import numpy as np
 
+from calando.language import Message, message
 from calando.records.database import nothing_collected
 from calando.records.live_file import RunRow
 from calando.records.live_picture import LivePicture, News, is_conducted
 from calando.records.measure import Measure
-from calando.records.record import Evaluation, RunRecord
+from calando.records.record import Evaluation, Event, RunRecord
 from calando.records.spec import RunSpec
+from calando.stored_words import recognized, restored
 from calando.web.audit import Branches, audit
 from calando.web.bands import Band, Bands
 from calando.web.curves import Curve
 from calando.web.run_files import files_in, tail_of
 from calando.web.table import Row
 
-__all__ = ["Kind", "Place", "columns_of"]
+__all__ = ["MEASURED", "Kind", "Place", "State", "columns_of"]
 
 OVER = ("finished", "diverged", "died")
 Kind = Literal["study", "tuning", "training", "run", "folder"]
+State = Literal["running", "complete", "stopped", "reading", "unreadable"]
+MEASURED = ("loss", "rate", "score")
+"""What every run has."""
 MOST_NEWS = 2000
 """Changed rows, of which one answer tells; whoever has missed more reads the table again."""
 
@@ -193,7 +198,7 @@ class Place(ABC):
     # What is asked
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """Running, complete or stopped; "reading" as long as nobody has looked at all that is there."""
         if self.conducted:
             return "running"
@@ -204,7 +209,7 @@ class Place(ABC):
         with self.lock:
             standing = self.news.standing if self.conducted else None
             done, expected = self.counts()
-            words = self._words(done, expected) if standing is None else standing.words
+            words = self._words(done, expected) if standing is None else restored(standing.words, self.news.said)
             return {
                 "kind": self.kind,
                 "state": self.state,
@@ -213,7 +218,7 @@ class Place(ABC):
                 "expected": expected if standing is None else standing.expected,
                 "queued": 0 if standing is None else standing.queued,
                 "eta_s": None if standing is None else standing.eta_s,
-                "notes": self.news.notes,
+                "notes": [restored(*one) for one in zip(self.news.notes, self.news.forms, strict=True)],
                 "running": [self._running(row) for row in self.live.values() if self._is_running(row)],
                 "headline": self.headline,
                 "title": self.title,
@@ -222,11 +227,18 @@ class Place(ABC):
             }
 
     def _words(self, done: int, expected: int) -> str:
-        unit = "updates" if self.kind in ("training", "run", "tuning") else "runs"
+        updates = self.kind in ("training", "run", "tuning")
         if not self.conducted and not self.is_settled:
-            return f"reading {done} {unit}"
-        of = f"{done} of {expected} {unit} done" if expected else f"{done} {unit} done"
-        return of if self.is_complete else f"stopped: {of}; the same command goes on from there"
+            return message("reading {done} updates" if updates else "reading {done} runs", done=done)
+        if expected:
+            of = message(
+                "{done} of {expected} updates done" if updates else "{done} of {expected} runs done",
+                done=done,
+                expected=expected,
+            )
+        else:
+            of = message("{done} updates done" if updates else "{done} runs done", done=done)
+        return of if self.is_complete else message("stopped: {of}; the same command goes on from there", of=of)
 
     def _is_running(self, row: RunRow) -> bool:
         return self.conducted and row.state == "running"
@@ -315,7 +327,7 @@ class Place(ABC):
 
     def measured(self) -> tuple[str, ...]:
         """What curves there are."""
-        return "loss", "rate", "score"
+        return MEASURED
 
     def scale_of(self, of: str) -> dict[str, Any]:
         """What a curve's values are: their unit, and whether they are shares, which are shown in percent."""
@@ -339,7 +351,7 @@ class Place(ABC):
                 "spec": None if spec is None else spec.model_dump(mode="json"),
                 "command": command,
                 "outcome": row.state,
-                "events": [] if record is None else [asdict(event) for event in record.events],
+                "events": [] if record is None else [_event(event) for event in record.events],
                 "evaluations": [
                     {"step": step, "score": score, "loss": loss}
                     for step, score, loss in zip(steps, scores, losses, strict=True)
@@ -357,6 +369,12 @@ class Place(ABC):
     def close(self) -> None:
         """Close its files."""
         self.picture.close()
+
+
+def _event(event: Event) -> dict[str, Any]:
+    """As it is stored; a sentence of ours leaves its step away, which stands next to it, where it is translated."""
+    known = recognized(event.what)
+    return {**asdict(event), "text": known if isinstance(known, Message) else event.text}
 
 
 def _float(value: float | None) -> float:

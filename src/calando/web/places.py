@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, final
 
 from calando.analysis.looked import FILE as LOOKS
-from calando.errors import CalandoError, UsageError
+from calando.errors import CalandoError, UsageError, said_by
+from calando.language import message
 from calando.records.live_file import FILE as LIVE
 from calando.records.live_picture import is_conducted
 from calando.web.looks_place import LooksPlace
@@ -84,10 +85,13 @@ class Places:
         self._reader: threading.Thread | None = None
         self._rows: dict[str, dict[str, Any]] = {}  # of places that nobody is at work in
         if not root.is_dir():
-            raise UsageError(f"no folder {str(root)!r}; name one that holds studies or runs")
+            raise UsageError(message("no folder {root!r}; name one that holds studies or runs", root=str(root)))
         if not self.found():
             raise UsageError(
-                f"no study, tuning or run in {str(root)!r}; `calando compare digits` makes a study in calando-studies"
+                message(
+                    "no study, tuning or run in {root!r}; `calando compare digits` makes a study in calando-studies",
+                    root=str(root),
+                )
             )
 
     def found(self) -> dict[str, Kind]:
@@ -165,7 +169,7 @@ class Places:
             row |= {key: status[key] for key in ("state", "done", "expected", "headline")}
             row["title"] = place.title
         except (CalandoError, OSError, KeyError) as error:
-            why = "it is gone" if isinstance(error, KeyError) else str(error)
+            why = message("it is gone") if isinstance(error, KeyError) else said_by(error)
             row |= {"state": "unreadable", "done": 0, "expected": 0, "headline": why, "title": path or "."}
         if row["state"] not in ("running", "reading"):
             self._rows[path] = row

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.web.hosts import LOOPBACK, Hosts
 
 __all__ = ["Reach", "plan_reach"]
@@ -53,8 +54,15 @@ class Reach:
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise _no_address(self.place, error) from error
-            why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
-            raise UsageError(f"port {self.port} {why}; choose another, or 0") from error
+            raise UsageError(
+                message(
+                    "port {port} is already in use; choose another, or 0"
+                    if error.errno == errno.EADDRINUSE
+                    else "port {port} cannot be opened: {why}; choose another, or 0",
+                    port=self.port,
+                    why=error.strerror,
+                )
+            ) from error
 
     def address(self, listener: socket.socket) -> str:
         """The page's, with "/" at its end."""
@@ -88,20 +96,26 @@ def plan_reach(
             this machine, or a port out of range.
     """
     if not 0 <= port <= 65535:
-        raise UsageError(f"port= must be from 0 to 65535, got {port}")
+        raise UsageError(message("port= must be from 0 to 65535, got {port}", port=port))
     if not host:
-        raise UsageError("host= is empty; leave it away, or give 127.0.0.1")
+        raise UsageError(message("host= is empty; leave it away, or give 127.0.0.1"))
     place = _resolve(host)
     certificate = _certificate(tls_cert, tls_key)
     beyond = not ipaddress.ip_address(place).is_loopback
     if beyond and certificate is None and not behind_proxy:
         raise UsageError(
-            f"host={host!r} would show the page to the network unencrypted: give tls_cert= and tls_key=, or "
-            "behind_proxy= where a proxy in front of it does the encryption; or leave host= away and run on your own "
-            f"machine, {_ssh(port)}"
+            message(
+                "host={host!r} would show the page to the network unencrypted: give tls_cert= and tls_key=, or "
+                "behind_proxy= where a proxy in front of it does the encryption; or leave host= away and run on your "
+                "own machine, {command}",
+                host=host,
+                command=_ssh(port),
+            )
         )
     if beyond and open_to_all:
-        raise UsageError(f"no_token= with host={host!r} would let the whole network steer; leave one of them away")
+        raise UsageError(
+            message("no_token= with host={host!r} would let the whole network steer; leave one of them away", host=host)
+        )
     own = {_bracketed(host.lower()), _bracketed(place)}
     given = {_bracketed(one.lower()) for one in names}
     if beyond:
@@ -127,7 +141,11 @@ def _resolve(host: str) -> str:
 
 def _no_address(host: str, error: Exception) -> UsageError:
     return UsageError(
-        f"host= must be an address of this machine, got {host!r} ({error.args[-1]}); leave it away, or give 127.0.0.1"
+        message(
+            "host= must be an address of this machine, got {host!r} ({why}); leave it away, or give 127.0.0.1",
+            host=host,
+            why=error.args[-1],
+        )
     )
 
 
@@ -137,16 +155,23 @@ def _certificate(cert: Path | None, key: Path | None) -> tuple[Path, Path] | Non
         return None
     if cert is None or key is None:
         given, lacking = ("tls_cert=", "tls_key=") if key is None else ("tls_key=", "tls_cert=")
-        raise UsageError(f"{given} needs {lacking} as well")
+        raise UsageError(message("{given} needs {lacking} as well", given=given, lacking=lacking))
     for option, path in (("tls_cert", cert), ("tls_key", key)):
         if not path.is_file():
-            raise UsageError(f"{option}= must be a file, got {str(path)!r}; there is none")
+            raise UsageError(
+                message("{option}= must be a file, got {path!r}; there is none", option=option, path=str(path))
+            )
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
     except (ssl.SSLError, OSError) as error:
         raise UsageError(
-            f"tls_cert= {cert} and tls_key= {key} must be a certificate and its key, both in PEM, without a "
-            f"passphrase: {error.strerror or error}"
+            message(
+                "tls_cert= {cert} and tls_key= {key} must be a certificate and its key, both in PEM, without a "
+                "passphrase: {why}",
+                cert=cert,
+                key=key,
+                why=error.strerror or error,
+            )
         ) from error
     return cert, key
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, final
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from calando.language import _
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -114,7 +116,9 @@ def too_often(seconds: float) -> PlainTextResponse:
     """The answer to who must wait."""
     whole = math.ceil(seconds)
     return PlainTextResponse(
-        f"too many requests; try again in {whole} s", status_code=429, headers={"Retry-After": str(whole)}
+        _("too many requests; try again in {whole} s", whole=whole),
+        status_code=429,
+        headers={"Retry-After": str(whole)},
     )
 
 
@@ -135,7 +139,7 @@ class SizeLimit:
             await self._app(scope, receive, send)
             return
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > self._address:
-            await PlainTextResponse("the address is too long", status_code=414)(scope, receive, send)
+            await PlainTextResponse(_("the address is too long"), status_code=414)(scope, receive, send)
             return
         length = Request(scope).headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or len(length) > 9 or int(length) > self._body:
@@ -164,5 +168,5 @@ class SizeLimit:
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = PlainTextResponse(f"a request holds at most {self._body} bytes", status_code=413)
+        answer = PlainTextResponse(_("a request holds at most {most} bytes", most=self._body), status_code=413)
         await answer(scope, receive, send)

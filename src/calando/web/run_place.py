@@ -14,6 +14,7 @@ from typing import Any, final
 import numpy as np
 
 from calando.errors import CorruptFile
+from calando.language import joined, message
 from calando.records.files import read_plain
 from calando.records.measure import Measure
 from calando.records.record import RunRecord, TestScore
@@ -132,9 +133,13 @@ class RunPlace(Place):
         row = self._latest()
         if row is None or not self.is_complete:
             return ""
-        validation = "" if row.score is None else f": validation {self._amount(row.score)}"
-        tested = "" if row.test is None else f", test {self._amount(row.test)}"
-        return f"{row.state} after {row.step} of {row.steps} steps{validation}{tested}"
+        over = message(
+            "{state} after {step} of {steps} steps", state=message(row.state), step=row.step, steps=row.steps
+        )
+        scores = [] if row.score is None else [message("validation {score}", score=self._amount(row.score))]
+        if row.test is not None:
+            scores.append(message("test {score}", score=self._amount(row.test)))
+        return message("{one}: {other}", one=over, other=joined("{one}, {other}", scores)) if scores else over
 
     def _amount(self, score: float) -> str:
         return f"{score:.4g}" if self.measure is None else self.measure.amount(score)

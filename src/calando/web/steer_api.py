@@ -18,9 +18,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from calando.errors import CalandoError, UsageError
+from calando.errors import CalandoError, UsageError, said_by
+from calando.language import _, message, translated
 from calando.records.command_log import CommandLog
 from calando.records.preview import known_runs, preview, the_run
+from calando.web.page_language import shown
 from calando.web.places import Places
 
 __all__ = ["STEERED", "steer_routes"]
@@ -47,9 +49,14 @@ class _Steering:
     def _folder(self, path: str) -> Path:
         kind = self._places.found().get(path)
         if kind is None:
-            raise _NotThere(f"no place {path[:200]!r} in the folder that is served")
+            raise _NotThere(message("no place {path!r} in the folder that is served", path=path[:200]))
         if kind not in STEERED:
-            raise UsageError(f"a {kind} is not steered from the page; a study's runs are, and those of `calando train`")
+            raise UsageError(
+                message(
+                    "a {kind} is not steered from the page; a study's runs are, and those of `calando train`",
+                    kind=message(kind),
+                )
+            )
         return self._places.root / path if path else self._places.root
 
     def look(self, request: Request) -> Response:
@@ -59,14 +66,14 @@ class _Steering:
             seen = preview(folder, asked.get("text", ""), run=asked.get("run", ""))
         except UsageError as error:
             # An answer, and no failure: it is asked with every letter that is typed.
-            return JSONResponse({"error": str(error)})
+            return JSONResponse({"error": translated(said_by(error))})
         except (_NotThere, CalandoError, OSError) as error:
             return _refusal(error)
-        return JSONResponse(seen.to_json())
+        return JSONResponse(shown(seen.to_json()))
 
     async def ask(self, request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return JSONResponse({"error": "a command comes as application/json"}, status_code=415)
+            return JSONResponse({"error": _("a command comes as application/json")}, status_code=415)
         try:
             asked = _read(await request.body())
             return await run_in_threadpool(self._ask, **asked)
@@ -83,7 +90,7 @@ class _Steering:
             except UsageError as error:
                 if same is None:
                     raise
-                return JSONResponse({"error": str(error)}, status_code=409)
+                return JSONResponse({"error": translated(said_by(error))}, status_code=409)
         return JSONResponse({"id": asked.key, "state": asked.state}, status_code=202)
 
 
@@ -96,20 +103,22 @@ def _read(body: bytes) -> dict[str, Any]:
     try:
         given = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise UsageError("a command must be a JSON object") from error
+        raise UsageError(message("a command must be a JSON object")) from error
     names = {"place": str, "run": str, "text": str, "id": str}
     if not isinstance(given, dict) or any(not isinstance(given.get(name), kind) for name, kind in names.items()):
-        raise UsageError("a command must be a JSON object with the texts place, run, text and id")
+        raise UsageError(message("a command must be a JSON object with the texts place, run, text and id"))
     if unknown := sorted(given.keys() - names.keys() - {"expected_step"}):
-        raise UsageError(f"a command has no {unknown[0][:40]!r}; it has place, run, text, id and expected_step")
+        raise UsageError(
+            message("a command has no {name!r}; it has place, run, text, id and expected_step", name=unknown[0][:40])
+        )
     step = given.get("expected_step")
     if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
-        raise UsageError("expected_step must be a whole number")
+        raise UsageError(message("expected_step must be a whole number"))
     if not given["run"]:
-        raise UsageError("a command must name its run")
+        raise UsageError(message("a command must name its run"))
     return {"place": given["place"], "run": given["run"], "text": given["text"], "key": given["id"], "seen": step}
 
 
 def _refusal(error: Exception) -> Response:
     status = 404 if isinstance(error, _NotThere) else 422 if isinstance(error, UsageError) else 503
-    return JSONResponse({"error": str(error)}, status_code=status)
+    return JSONResponse({"error": translated(said_by(error))}, status_code=status)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.records.record import RunRecord, TestScore
 
 __all__ = ["Row", "as_csv", "selected", "states"]
@@ -134,5 +135,13 @@ def whole_number(given: str | None, name: str, usual: int, *, least: int, most: 
     if given is None or given == "":
         return usual
     if not given.removeprefix("-").isdecimal() or len(given) > 12 or not least <= int(given) <= most:
-        raise UsageError(f"{name} must be a whole number from {least} to {most}, got {given[:20]!r}")
+        raise UsageError(
+            message(
+                "{name} must be a whole number from {least} to {most}, got {given!r}",
+                name=name,
+                least=least,
+                most=most,
+                given=given[:20],
+            )
+        )
     return int(given)

@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 
 from calando.analysis.tuned import TuneResult, concluded
+from calando.language import joined, message
 from calando.records.measure import Measure
 from calando.records.record import TestScore
 from calando.records.spec import RunSpec
@@ -129,9 +130,12 @@ class TuningPlace(Place):
             return ""
         amount = self.question.workload.measure.amount
         looks = answer.evaluations
-        validation = f", validation {amount(looks[-1].score)}" if looks else ""
-        tested = "" if answer.test is None else f", test {amount(answer.test.score)}"
-        return f"rate {answer.run.lr:.3g}{validation}{tested}"
+        facts = [message("rate {rate:.3g}", rate=answer.run.lr)]
+        if looks:
+            facts.append(message("validation {score}", score=amount(looks[-1].score)))
+        if answer.test is not None:
+            facts.append(message("test {score}", score=amount(answer.test.score)))
+        return joined("{one}, {other}", facts)
 
     def texts(self, run: str) -> tuple[str, str]:
         """As the report writes them."""

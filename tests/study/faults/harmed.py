@@ -22,6 +22,7 @@ WORDS = [
     "16",
     "--device",
     "cpu",
+    "--no-page",
 ]
 
 

@@ -139,7 +139,18 @@ def test_a_quota_reached_anywhere_stops_the_command(moments, tmp_path):
     """The whole command with two workers and its page, under quotas that grow; each time it goes on where it stood."""
     folder, script = tmp_path / "study", tmp_path / "command.py"
     script.write_text("from calando.cli.main import main\nif __name__ == '__main__':\n    main()\n")
-    words = [sys.executable, str(script), "compare", *WORDS, "--workers", "2", "--json", "--study", str(folder)]
+    words = [
+        sys.executable,
+        str(script),
+        "compare",
+        *WORDS,
+        "--workers",
+        "2",
+        "--page",
+        "--json",
+        "--study",
+        str(folder),
+    ]
 
     def run(environment: Mapping[str, str]) -> subprocess.CompletedProcess:
         return subprocess.run(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.loops.exported.tables import TABLES, Cells, cells_of
 from calando.records.files import replacing
 from calando.records.kept_runs import KeptRun
@@ -31,7 +32,7 @@ def write(runs: Iterable[KeptRun], folder: Path) -> int:
         DiskFull: no space; files that were there are as they were.
     """
     if find_spec("pyarrow") is None:
-        raise UsageError("parquet files need pyarrow: pip install 'calando[parquet]'; CSV needs nothing more")
+        raise UsageError(message("parquet files need pyarrow: pip install 'calando[parquet]'; CSV needs nothing more"))
     count = 0
     with ExitStack() as opened:
         files = {name: opened.enter_context(_Table(name, folder, opened)) for name in TABLES}

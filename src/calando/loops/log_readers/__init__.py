@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, final
 
 from calando.errors import UsageError, quote
+from calando.language import message
 
 __all__ = ["LoggedRun", "Reader", "Series", "is_loss", "is_rate", "is_score", "readers", "runs_of_series"]
 
@@ -88,7 +89,14 @@ class Reader:
         """
         self.refuse(path)
         if self.package and find_spec(self.package) is None:
-            raise UsageError(f"{quote(str(path))} needs {self.package} to be read: pip install 'calando[{self.extra}]'")
+            raise UsageError(
+                message(
+                    "{path} needs {package} to be read: pip install 'calando[{extra}]'",
+                    path=quote(str(path)),
+                    package=self.package,
+                    extra=self.extra,
+                )
+            )
 
 
 @cache
@@ -134,9 +142,9 @@ def runs_of_series(name: str, series: Mapping[str, Series], *, total_steps: int 
     loss = next((key for key in series if is_loss(key) and series[key]), "")
     scores = {key: pairs for key, pairs in series.items() if is_score(key) and key not in rates and pairs}
     for key in rates:
-        notes = [f"the rate is {key!r}"]
-        notes += [f"the training loss is {loss!r}"] if loss else []
-        notes += [f"the scores are {', '.join(map(repr, scores))}"] if scores else []
+        notes = [message("the rate is {key!r}", key=key)]
+        notes += [message("the training loss is {loss}", loss=repr(loss))] if loss else []
+        notes += [message("the scores are {scores}", scores=", ".join(map(repr, scores)))] if scores else []
         yield LoggedRun(
             f"{name} {key}" if len(rates) > 1 else name,
             series[key],

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader, Series
 
 __all__ = ["READER", "series_of"]
@@ -30,8 +31,11 @@ def _read(file: Path) -> Iterator[LoggedRun]:
     rated = [name for name in columns if name.strip().lower() in RATES or name.startswith("lr-")]
     if steps is None or not rated:
         raise UsageError(
-            f"{quote(str(file))} needs a column step and one of lr, learning_rate or lr-*, "
-            f"got {quote(', '.join(columns))}"
+            message(
+                "{file} needs a column step and one of lr, learning_rate or lr-*, got {columns}",
+                file=quote(str(file)),
+                columns=quote(", ".join(columns)),
+            )
         )
     rows = [{**row, "step": row[steps]} for row in rows]
     losses = next((name for name in columns if name in ("loss", "train_loss", "train/loss", "train_loss_step")), "")
@@ -61,13 +65,13 @@ def series_of(rows: list[dict[str, Any]], key: str) -> Series:
             continue
         number = float(step)
         if number != int(number):
-            raise UsageError(f"a step must be a whole number, got {quote(step)}")
+            raise UsageError(message("a step must be a whole number, got {step}", step=quote(step)))
         found.append((int(number), float(value)))
     return found
 
 
 READER = Reader(
-    form="a metrics.csv of Lightning or any .csv with columns step and lr",
+    form=message("a metrics.csv of Lightning or any .csv with columns step and lr"),
     is_of=lambda path: path.suffix == ".csv",
     found=lambda folder: sorted(folder.rglob("metrics.csv")),
     read=_read,

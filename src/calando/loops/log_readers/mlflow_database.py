@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader, Series, runs_of_series
 from calando.loops.sqlite_logs import has_tables, open_read_only, sqlite_files
 
@@ -39,11 +40,17 @@ def _read(file: Path) -> Iterator[LoggedRun]:
                 count += 1
                 yield found
     if not count:
-        raise UsageError(f"{quote(str(file))} holds {len(runs)} runs of MLflow, and none of them logs a rate")
+        raise UsageError(
+            message(
+                "{file} holds {count} runs of MLflow, and none of them logs a rate",
+                file=quote(str(file)),
+                count=len(runs),
+            )
+        )
 
 
 READER = Reader(
-    form="a file of SQLite of MLflow",
+    form=message("a file of SQLite of MLflow"),
     is_of=lambda path: has_tables(path, TABLES),
     found=lambda folder: [file for file in sqlite_files(folder) if has_tables(file, TABLES)],
     read=_read,

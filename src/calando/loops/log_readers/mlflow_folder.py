@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader, Series, runs_of_series
 from calando.records.files import read_plain
 
@@ -37,12 +38,18 @@ def _read(file: Path) -> Iterator[LoggedRun]:
     runs = list(runs_of_series(f"{folder} {called}".strip(), series))
     if not runs:
         metrics = ", ".join(sorted(series)) or "none"
-        raise UsageError(f"{quote(str(folder))} logs no rate, under no usual name; its metrics: {quote(metrics)}")
+        raise UsageError(
+            message(
+                "{folder} logs no rate, under no usual name; its metrics: {metrics}",
+                folder=quote(str(folder)),
+                metrics=quote(metrics),
+            )
+        )
     yield from runs
 
 
 READER = Reader(
-    form="a folder of MLflow (mlruns)",
+    form=message("a folder of MLflow (mlruns)"),
     is_of=lambda path: path.name == "meta.yaml" and (path.parent / "metrics").is_dir(),
     found=_found,
     read=_read,

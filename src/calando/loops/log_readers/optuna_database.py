@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader
 from calando.loops.optuna_trials import trials_in
 from calando.loops.sqlite_logs import copied, has_tables, sqlite_files
@@ -31,7 +32,7 @@ def _read(file: Path) -> Iterator[LoggedRun]:
 
 
 READER = Reader(
-    form="a file of SQLite of Optuna",
+    form=message("a file of SQLite of Optuna"),
     is_of=lambda path: has_tables(path, TABLES),
     found=lambda folder: [file for file in sqlite_files(folder) if has_tables(file, TABLES)],
     read=_read,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader
 from calando.loops.optuna_trials import trials_in
 
@@ -35,7 +36,7 @@ def _read(file: Path) -> Iterator[LoggedRun]:
 
 
 READER = Reader(
-    form="a journal of Optuna",
+    form=message("a journal of Optuna"),
     is_of=_is_of,
     found=_found,
     read=_read,

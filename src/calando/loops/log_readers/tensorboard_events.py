@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader, Series, runs_of_series
 
 __all__ = ["READER"]
@@ -48,7 +49,13 @@ def _read(file: Path) -> Iterator[LoggedRun]:
     runs = list(runs_of_series(str(file.parent), series))
     if not runs:
         scalars = ", ".join(sorted(series)) or "none"
-        raise UsageError(f"{quote(str(file.parent))} logs no rate, under no usual name; its scalars: {quote(scalars)}")
+        raise UsageError(
+            message(
+                "{parent} logs no rate, under no usual name; its scalars: {scalars}",
+                parent=quote(str(file.parent)),
+                scalars=quote(scalars),
+            )
+        )
     yield from runs
 
 
@@ -61,16 +68,24 @@ def _events(file: Path) -> Iterator[Any]:
         while len(head := records.read(12)) == 12:
             length, check = struct.unpack("<QI", head)
             if masked_crc32c(head[:8]) != check:
-                raise UsageError(f"{quote(str(file))} is no event file, or damaged")
+                raise UsageError(message("{file} is no event file, or damaged", file=quote(str(file))))
             data, end = records.read(length), records.read(4)
             if len(data) < length or len(end) < 4:
                 return
             if masked_crc32c(data) != struct.unpack("<I", end)[0]:
-                raise UsageError(f"{quote(str(file))} is damaged before byte {records.tell()}; restore a copy")
+                raise UsageError(
+                    message(
+                        "{file} is damaged before byte {byte}; restore a copy",
+                        file=quote(str(file)),
+                        byte=records.tell(),
+                    )
+                )
             try:
                 event = Event.FromString(data)
             except DecodeError:
-                raise UsageError(f"{quote(str(file))} holds records that are no events of TensorBoard") from None
+                raise UsageError(
+                    message("{file} holds records that are no events of TensorBoard", file=quote(str(file)))
+                ) from None
             yield event
 
 
@@ -92,7 +107,7 @@ def _unpacked(form: str, data: bytes) -> float | None:
 
 
 READER = Reader(
-    form="event files of TensorBoard",
+    form=message("event files of TensorBoard"),
     is_of=_is_of,
     found=_found,
     read=_read,

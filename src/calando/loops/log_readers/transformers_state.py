@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader
 from calando.loops.log_readers.csv_table import series_of
 
@@ -33,11 +34,15 @@ def _read(file: Path) -> Iterator[LoggedRun]:
     state = json.loads(file.read_text(encoding="utf-8"))
     history = state.get("log_history") if isinstance(state, dict) else None
     if not isinstance(history, list):
-        raise UsageError(f"{quote(str(file))} has no log_history, so it is no trainer_state.json of Transformers")
+        raise UsageError(
+            message("{file} has no log_history, so it is no trainer_state.json of Transformers", file=quote(str(file)))
+        )
     rows = [row for row in history if isinstance(row, dict)]
     rates = series_of(rows, "learning_rate")
     if not rates:
-        raise UsageError(f"{quote(str(file))} has no learning_rate in its log_history; train with logging_steps")
+        raise UsageError(
+            message("{file} has no learning_rate in its log_history; train with logging_steps", file=quote(str(file)))
+        )
     planned = state.get("max_steps")
     scored = sorted({key for row in rows for key in row if key.startswith("eval_")})
     yield LoggedRun(
@@ -50,7 +55,7 @@ def _read(file: Path) -> Iterator[LoggedRun]:
 
 
 READER = Reader(
-    form="a trainer_state.json of Transformers",
+    form=message("a trainer_state.json of Transformers"),
     is_of=lambda path: path.suffix == ".json",
     found=_found,
     read=_read,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader
 
 __all__ = ["READER"]
@@ -13,8 +14,12 @@ __all__ = ["READER"]
 
 def _refuse(path: Path) -> None:
     raise UsageError(
-        f"{quote(str(path))} is an offline run of W&B, whose package has no public reader of it; upload it "
-        "(`wandb sync`), save wandb.Api().run(…).history() as a .csv with columns step and lr, and import that"
+        message(
+            "{path} is an offline run of W&B, whose package has no public reader of it; upload it "
+            "(`wandb sync`), save wandb.Api().run(…).history() as a .csv with columns step and lr, and "
+            "import that",
+            path=quote(str(path)),
+        )
     )
 
 

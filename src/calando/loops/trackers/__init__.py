@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, final
 
 from calando.errors import UnknownName, UsageError, quote
+from calando.language import message
 from calando.records.spec import RunSpec
 from calando.registry import Registry, home_of
 
@@ -181,7 +182,11 @@ class TrackerEntry:
 
         if find_spec(self.package) is None:
             bring = f"'calando[{self.extra}]'" if self.extra else self.package
-            raise UsageError(f"{self.name} needs {self.package}: pip install {bring}")
+            raise UsageError(
+                message(
+                    "{name} needs {package}: pip install {bring}", name=self.name, package=self.package, bring=bring
+                )
+            )
 
     def seen(self, place: str) -> str:
         """How to look at what is at a place."""
@@ -244,7 +249,9 @@ def register(name: str, *, package: str, extra: str = "", place: str = "", see: 
 
     def registered(make: Maker) -> Maker:
         if not callable(make):
-            raise UsageError(f"a tracker is registered as a class or function that opens it, got {quote(make)}")
+            raise UsageError(
+                message("a tracker is registered as a class or function that opens it, got {make}", make=quote(make))
+            )
         home = home_of(make)
         if not home.startswith("calando."):
             _load_ours(name)
@@ -257,7 +264,7 @@ def register(name: str, *, package: str, extra: str = "", place: str = "", see: 
 
 def _join(name: str, found: object) -> None:
     if not isinstance(found, TrackerEntry):
-        raise UsageError(f"an entry point of trackers gives a TrackerEntry, got {quote(found)}")
+        raise UsageError(message("an entry point of trackers gives a TrackerEntry, got {found}", found=quote(found)))
     TRACKERS.add(name, found, home=home_of(found.make))
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, final
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.loops.trackers import Tracked, TrackedRun, register
 from calando.loops.wandb_runs import WandbRuns
 from calando.records.files import file_name
@@ -20,7 +21,9 @@ def open_trackio(place: str, tracked: Tracked) -> WandbRuns:
     """See the top of this page."""
     importlib.import_module("trackio")
     if place:
-        raise UsageError(f"trackio writes to $TRACKIO_DIR; set that to {place!r}, and name trackio alone")
+        raise UsageError(
+            message("trackio writes to $TRACKIO_DIR; set that to {place}, and name trackio alone", place=repr(place))
+        )
     project = file_name(tracked.title)
 
     def start(tracked: Tracked, run: TrackedRun) -> _Run:

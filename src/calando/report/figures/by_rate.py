@@ -110,11 +110,11 @@ STYLES = {
 
 
 def range_figure(curves: RangeCurves, found: Suggestion, *, title: str | None = None) -> AnyChart:
-    """Loss against rate on a logarithmic axis, and every suggestion as an upright line.
+    """Loss against rate on a logarithmic axis, with each suggestion as a vertical line.
 
-    The recommended rates are solid, with the interval from the repeats shaded; rules and the point of divergence are
-    dashed. What lies far above the loss of the start is cut: an explosion leaves the figure at its top. Where the
-    test cannot be relied on, the subtitle gives the reason.
+    Recommended rates are solid lines, with the interval from the repeats shaded; the rates by each rule and the point
+    of divergence are dashed. Losses far above the initial one are cut off at the top. If the test is not reliable, the
+    subtitle gives the reason.
     """
     low, high = _window(curves, found)
     marks = found.marks

@@ -237,12 +237,12 @@ def schedule_figure(
     y_title: str | None = None,
     log: bool = False,
 ) -> AnyChart:
-    """Schedules, each sampled at every step, before anything is trained.
+    """Schedules sampled at every step, before anything is trained.
 
     Args:
         curves: name -> the values of updates 0, 1, …, as `Curve.sample` gives them; at least one, all finite.
-        others: hyper-parameter -> name -> values: a panel each, below the rate's. A name has one style in all.
-        log: a logarithmic axis for the rate; values that are not positive are left out.
+        others: hyper-parameter -> name -> values: one panel each, below the rate's. A name has the same style in all.
+        log: whether the rate's axis is logarithmic; values that are not positive are left out.
 
     >>> schedule_figure({"linear": np.array([1.0, 0.5, 0.0])}).to_dict()["title"]["text"]
     'The schedules'

@@ -17,9 +17,9 @@ __all__ = ["training_figure"]
 
 
 def training_figure(record: RunRecord) -> AnyChart:
-    """Rate, loss (each step pale, smoothed strong; validation as dots) and validation score, one above the other.
+    """Rate, loss (each step pale, smoothed strong; validation as dots) and validation score, one below the other.
 
-    Works for a run of any outcome, however short.
+    It works for a run of any outcome and length.
     """
     spec = record.spec
     chance = ""

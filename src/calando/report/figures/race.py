@@ -32,7 +32,7 @@ ENDS = {
 
 
 def race_figure(spec: TuneSpec, settled: Settled, traces: Mapping[float, np.ndarray]) -> AnyChart:
-    """The race and the run of a tuning: see `arms_figure`; of whole runs, `whole_runs_figure`.
+    """The race and the final run of a tuning, see `arms_figure`; for whole runs, `whole_runs_figure`.
 
     Args:
         traces: rate -> losses of each update.
@@ -46,12 +46,12 @@ def race_figure(spec: TuneSpec, settled: Settled, traces: Mapping[float, np.ndar
 
 
 def arms_figure(name: str, settled: Settled, traces: Mapping[float, np.ndarray], *, seed: int, steps: int) -> AnyChart:
-    """Smoothed training losses of every arm, a mark where each was dropped; a line where arms were judged.
+    """Smoothed training loss of every arm, with a mark where it was dropped and a line where arms were judged.
 
     Args:
         name: what was raced.
         traces: rate -> losses of each update.
-        steps: of a whole run.
+        steps: updates of a whole run.
     """
     names = {arm.rate: _("{rate} ({end})", rate=rate(arm.rate), end=ENDS[arm.ending]) for arm in settled.arms}
     order = [names[arm.rate] for arm in sorted(settled.arms, key=lambda arm: -arm.rate)]

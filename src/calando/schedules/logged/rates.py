@@ -15,6 +15,7 @@ from typing import Final, final
 import numpy as np
 
 from calando.errors import UsageError, quote
+from calando.language import message
 from calando.schedules.schedule import Array
 from calando.schedules.span import LONGEST_HORIZON
 
@@ -72,15 +73,32 @@ def read_logged(steps: Iterable[float], rates: Iterable[float]) -> Logged:
     """
     places, values = (_numbers(name, given) for name, given in (("steps", steps), ("rates", rates)))
     if len(places) != len(values):
-        raise UsageError(f"recover needs as many rates as steps, got {len(values)} rates at {len(places)} steps")
+        raise UsageError(
+            message(
+                "recover needs as many rates as steps, got {count} rates at {steps} steps",
+                count=len(values),
+                steps=len(places),
+            )
+        )
     if not len(places):
-        raise UsageError("recover needs logged rates, got none; log the rate at some steps of the run")
+        raise UsageError(message("recover needs logged rates, got none; log the rate at some steps of the run"))
     wrong = ~((places >= 0) & (places <= LONGEST_HORIZON) & (places == np.floor(places)))
     if wrong.any():
-        raise UsageError(f"a step must be a whole number from 0 to {LONGEST_HORIZON}, got {places[wrong][0]:g}")
+        raise UsageError(
+            message(
+                "a step must be a whole number from 0 to {longest_horizon}, got {step:g}",
+                longest_horizon=LONGEST_HORIZON,
+                step=places[wrong][0],
+            )
+        )
     wrong = ~(np.isfinite(values) & (values >= 0))
     if wrong.any():
-        raise UsageError(f"a rate must be a finite number, 0 or more, got {values[wrong][0]:g}; leave such rows out")
+        raise UsageError(
+            message(
+                "a rate must be a finite number, 0 or more, got {rate:g}; leave such rows out",
+                rate=values[wrong][0],
+            )
+        )
     # of equal steps the one logged last comes first here, and np.unique keeps the first
     backwards = np.arange(len(places))[::-1]
     unique, first = np.unique(places[backwards], return_index=True)
@@ -93,8 +111,14 @@ def read_logged(steps: Iterable[float], rates: Iterable[float]) -> Logged:
     notes: tuple[str, ...] = ()
     if other.any():
         twice = np.unique(places[other])
-        said = f"{len(twice)} of {len(unique)} steps were logged with different rates, first step {twice[0]:g}: "
-        notes = (f"{said}the rate logged last counts",)
+        note = message(
+            "{count} of {total} steps were logged with different rates, first step {first:g}: the rate logged last "
+            "counts",
+            count=len(twice),
+            total=len(unique),
+            first=twice[0],
+        )
+        notes = (note,)
     return Logged(unique, values[chosen], tolerance, notes, coarser)
 
 
@@ -102,9 +126,13 @@ def _numbers(name: str, given: Iterable[float]) -> Array:
     try:
         found = np.asarray(given if isinstance(given, np.ndarray) else list(given), dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"{name} must be a list of numbers, got {quote(given)}") from None
+        raise UsageError(
+            message("{name} must be a list of numbers, got {given}", name=name, given=quote(given))
+        ) from None
     if found.ndim != 1:
-        raise UsageError(f"{name} must be a list of numbers, got an array of shape {found.shape}")
+        raise UsageError(
+            message("{name} must be a list of numbers, got an array of shape {shape}", name=name, shape=found.shape)
+        )
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Final, final
 import numpy as np
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.schedules.compose import constant
 from calando.schedules.logged.forms import (
     Candidate,
@@ -47,11 +48,11 @@ class Recovered(Shown):
         text: the text that builds it.
         base: the base rate that it multiplies.
         misfit: the greatest difference between a logged rate and the schedule's, as a share of the greatest rate.
-        rounding: what rounding when logged explains of it.
+        rounding: how much of it rounding in the log explains.
         exact: whether every logged rate is met within its rounding.
         total_steps: the horizon that the text is for.
         steps_per_epoch: updates in one epoch, where it was given.
-        notes: what was assumed, and what was left out.
+        notes: what was assumed, and what was ignored.
     """
 
     schedule: Schedule
@@ -116,7 +117,11 @@ def recover(
         total_steps = Horizon(total_steps, steps_per_epoch).total_steps
         if last > total_steps:
             raise UsageError(
-                f"step {last} was logged, after the {total_steps} of total_steps; raise it or leave it out"
+                message(
+                    "step {last} was logged, after the {total_steps} of total_steps; raise it or leave it out",
+                    last=last,
+                    total_steps=total_steps,
+                )
             )
     best = _best(logged, total_steps, steps_per_epoch)
     if not best.exact and logged.coarser is not None:
@@ -125,11 +130,19 @@ def recover(
             best = other
     notes = list(logged.notes)
     if total_steps is None:
-        notes.append(f"the run is taken to have {best.total_steps} steps; the last logged is {last}")
+        notes.append(
+            message(
+                "the run is taken to have {total_steps} steps; the last logged is {last}",
+                total_steps=best.total_steps,
+                last=last,
+            )
+        )
     if best.exact and best.text.startswith(("multistep(", "piecewise(")):
-        notes.append("drops at places of their own: steps say nothing of what made them, a milestone or a plateau")
+        notes.append(
+            message("drops at places of their own: steps say nothing of what made them, a milestone or a plateau")
+        )
     if best.base == 0:
-        notes.append("every logged rate is 0")
+        notes.append(message("every logged rate is 0"))
     return replace(best, notes=tuple(notes))
 
 

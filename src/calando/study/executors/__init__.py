@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from calando.errors import UnknownName, UsageError, quote
+from calando.language import message
 from calando.registry import Registry, home_of
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def register(name: str, *, pickles: bool = True, prepare: Callable[[], None] | N
 
     def registered(make: Maker) -> Maker:
         if not callable(make):
-            raise UsageError(f"an executor is registered as a class or function that builds it, got {quote(make)}")
+            raise UsageError(
+                message("an executor is registered as a class or function that builds it, got {make}", make=quote(make))
+            )
         home = home_of(make)
         if not home.startswith("calando."):
             _load_ours(name)

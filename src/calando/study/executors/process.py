@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from calando.errors import UsageError, WorkerLost
+from calando.language import message
 from calando.process_limits import FROM_OTHERS, files_allowed, for_more_files, memory_allowed
 from calando.study import executors
 from calando.study.executors import register
@@ -153,12 +154,25 @@ class ProcessExecutor:
         self._stillborn += 1
         if self._stillborn > FORGIVEN_STARTS:
             script = sys.modules["__main__"].__file__ if main_can_be_imported() else None
-            top = f"; they import {script} first, and what it does at its top must work there too" if script else ""
+            top = (
+                message("; they import {script} first, and what it does at its top must work there too", script=script)
+                if script
+                else ""
+            )
             allowed = memory_allowed()
-            room = "" if allowed is None else f"; each may have {allowed / 1e6:,.0f} MB (`ulimit -v`): is that enough?"
+            room = (
+                ""
+                if allowed is None
+                else message("; each may have {allowed:,.0f} MB (`ulimit -v`): is that enough?", allowed=allowed / 1e6)
+            )
             raise UsageError(
-                f"worker processes end before they are ready ({how_it_ended(status)}; what they print says why)"
-                f'{room}{top}; executor="inline" trains in this process'
+                message(
+                    "worker processes end before they are ready ({how_it_ended}; what they print says "
+                    'why){room}{top}; executor="inline" trains in this process',
+                    how_it_ended=how_it_ended(status),
+                    room=room,
+                    top=top,
+                )
             )
 
     def _replace(self, index: int, reason: str, outcomes: list[Outcome]) -> None:
@@ -226,5 +240,13 @@ def _see_whether_files_suffice(workers: int) -> None:
     needed = len(list(Path("/dev/fd").iterdir())) + FILES_EACH * workers + SPARE_FILES
     if needed > allowed:
         raise WorkerLost(
-            for_more_files(f"{workers} worker{'s' * (workers != 1)} and what is open already take {needed}")
+            for_more_files(
+                message(
+                    "{workers} worker and what is open already take {needed}"
+                    if workers == 1
+                    else "{workers} workers and what is open already take {needed}",
+                    workers=workers,
+                    needed=needed,
+                )
+            )
         )

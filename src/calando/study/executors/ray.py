@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, final
 
-from calando.errors import DiskFull, StudyStopped, UsageError, WorkerLost
+from calando.errors import DiskFull, StudyStopped, UsageError, WorkerLost, said_by
+from calando.language import message
 from calando.records.files import write_atomically
 from calando.study import executors
 from calando.study.checkpoint_cache import fork_folder, run_folder
@@ -151,8 +152,12 @@ class RayExecutor:
         elif time.monotonic() - self._served > WAIT_SECONDS:
             needed = f"{self._settings.threads} CPUs" + (f" and {self._gpus:g} GPUs" if self._gpus else "")
             raise StudyStopped(
-                f"Ray had no room for a worker ({needed}) for {WAIT_SECONDS / 60:.0f} minutes; see `ray status`, "
-                "then run the same command again"
+                message(
+                    "Ray had no room for a worker ({needed}) for {wait_seconds:.0f} minutes; see `ray status`, "
+                    "then run the same command again",
+                    needed=needed,
+                    wait_seconds=WAIT_SECONDS / 60,
+                )
             )
         return outcomes
 
@@ -236,14 +241,14 @@ class RayExecutor:
                 self._replace(worker, silent_for(executors.SILENT_SECONDS), outcomes)
 
     def _hear(self, worker: _Worker, messages: Iterable[Message], outcomes: list[Outcome]) -> None:
-        for message in messages:
-            match message:
+        for told in messages:
+            match told:
                 case Ready():
-                    worker.ready = message
-                    check_versions(message, self._versions)
+                    worker.ready = told
+                    check_versions(told, self._versions)
                     self._unborn = 0
                 case JobProgress():
-                    self._on_progress(message)
+                    self._on_progress(told)
                 case Refused(reason):
                     if not self._stopped:
                         raise UsageError(reason)
@@ -252,7 +257,7 @@ class RayExecutor:
                         if transfer is not None:
                             unpack(transfer, self._folder)
                     except DiskFull as error:
-                        outcome = Failed(outcome.lease, "disk", str(error))
+                        outcome = Failed(outcome.lease, "disk", said_by(error))
                     if not isinstance(outcome, Left):
                         # It ends by itself, and another takes its place.
                         worker.spent = self._one_run_each and not isinstance(outcome.lease.job, TestLook)
@@ -287,7 +292,9 @@ class RayExecutor:
         if worker.ready is None and not self._stopped:
             self._unborn += 1
             if self._unborn > FORGIVEN_STARTS:
-                raise WorkerLost(f"no worker can be started through Ray ({reason}); see Ray's own logs")
+                raise WorkerLost(
+                    message("no worker can be started through Ray ({reason}); see Ray's own logs", reason=reason)
+                )
         index = self._workers.index(worker)
         if self._stopped:
             del self._workers[index]
@@ -299,7 +306,10 @@ class RayExecutor:
 def _executor(setup: Setup, *, workers: int, on_progress: OnProgress, address: str | None) -> RayExecutor:
     if setup.device.startswith("cuda:"):
         raise UsageError(
-            f"Ray gives each worker a GPU of its own, which is its only one: --device cuda, not {setup.device}"
+            message(
+                "Ray gives each worker a GPU of its own, which is its only one: --device cuda, not {device}",
+                device=setup.device,
+            )
         )
     gpus = 1 if setup.device == "cuda" else 0
     return RayExecutor(setup, workers=workers, on_progress=on_progress, address=address, gpus=gpus)

@@ -21,6 +21,7 @@ import cloudpickle
 import torch
 
 from calando.errors import UsageError, reason_of
+from calando.language import message
 from calando.study.own_training import OwnTraining
 from calando.study.workers.messages import Setup
 from calando.tasks.run_copies import empty_cell, fill_cell
@@ -65,27 +66,33 @@ def check_sendable(
     entries: Mapping[str, Mapping[str, tuple[Any, str]]],
 ) -> None:
     """Raise UsageError where workers cannot be sent the user's own workload, or what strategies name."""
-    parts: dict[str, object] = {f"the schedule function {name!r}": f for name, f in functions.items()}
+    parts: dict[str, object] = {
+        message("the schedule function {name!r}", name=name): f for name, f in functions.items()
+    }
     parts |= {f"the {kind} {name!r}": entry for kind, own in entries.items() for name, entry in own.items()}
     if isinstance(task, OwnTraining):
-        parts |= {"the training function": task.function}
+        parts |= {message("the training function"): task.function}
     elif task is not None:
         parts |= {
-            "the workload's model": task.build,
-            "the workload's loss": task.loss,
-            "the workload's training data": task.train,
-            "the workload's validation data": task.validation,
-            "the workload's test data": task.test,
-            "the workload's forward": task.forward,
-            "the workload's metric": task.metric,
+            message("the workload's model"): task.build,
+            message("the workload's loss"): task.loss,
+            message("the workload's training data"): task.train,
+            message("the workload's validation data"): task.validation,
+            message("the workload's test data"): task.test,
+            message("the workload's forward"): task.forward,
+            message("the workload's metric"): task.metric,
         }
     for name, part in parts.items():
         try:
             _Dry(io.BytesIO(), protocol=pickle.HIGHEST_PROTOCOL).dump(part)
         except Exception as error:  # pickling runs the user's own __reduce__ and __getstate__, which may raise anything
             raise UsageError(
-                f"{name} cannot be sent to worker processes ({reason_of(error)}); leave out of it what cannot be "
-                'pickled, or train in this process: executor="inline"'
+                message(
+                    "{name} cannot be sent to worker processes ({reason}); leave out of it what cannot be "
+                    'pickled, or train in this process: executor="inline"',
+                    name=name,
+                    reason=reason_of(error),
+                )
             ) from error
 
 
@@ -103,7 +110,10 @@ def unpack_setup(data: bytes) -> Setup:
         setup: Setup = pickle.loads(data)
     except Exception as error:  # as above
         raise UsageError(
-            f"a worker process cannot load the workload ({reason_of(error)}); put what it is made of where Python "
-            'imports it from, or train in this process: executor="inline"'
+            message(
+                "a worker process cannot load the workload ({reason}); put what it is made of where Python "
+                'imports it from, or train in this process: executor="inline"',
+                reason=reason_of(error),
+            )
         ) from error
     return setup

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from calando.controllers import CONTROLLERS
 from calando.errors import UsageError
+from calando.language import message
 from calando.methods import METHODS
 from calando.registry import Registry, own_entries
 from calando.schedules import SCHEDULES
@@ -102,8 +103,12 @@ class Setup:
         task = load(self.task, data_dir=self.data_dir)
         if self.fingerprint not in ("", task.fingerprint):
             raise UsageError(
-                f"the data of {self.task.data!r} on {platform.node()} differ from those where the study was "
-                "started: bring them up to date there, or, if they are drawn at random, draw the same each time"
+                message(
+                    "the data of {data!r} on {node} differ from those where the study was started: bring them up "
+                    "to date there, or, if they are drawn at random, draw the same each time",
+                    data=self.task.data,
+                    node=platform.node(),
+                )
             )
         return task
 
@@ -175,8 +180,8 @@ def how_it_ended(status: int | None) -> str:
     """
     if status is not None and status < 0:
         name = signal.Signals(-status).name
-        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    return f"exited with status {status}"
+        return message("killed by {name} (out of memory?)" if name == "SIGKILL" else "killed by {name}", name=name)
+    return message("exited with status {status}", status=status)
 
 
 def silent_for(seconds: float) -> str:
@@ -185,7 +190,7 @@ def silent_for(seconds: float) -> str:
     >>> silent_for(60.0)
     'no sign of life for 60 s: stopped, or its machine is overloaded'
     """
-    return f"no sign of life for {seconds:g} s: stopped, or its machine is overloaded"
+    return message("no sign of life for {seconds:g} s: stopped, or its machine is overloaded", seconds=seconds)
 
 
 def versions() -> dict[str, str]:

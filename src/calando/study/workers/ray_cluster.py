@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 
 from calando.errors import UsageError
+from calando.language import joined, message
 from calando.study.workers.messages import Ready
 
 __all__ = ["check_versions", "how_it_died", "join"]
@@ -29,14 +30,16 @@ def join(address: str | None, *, cpus: int) -> bool:
     """
     if sys.platform == "win32":
         # A remote worker starts its process by /bin/sh and hands it a socket, which Windows has not.
-        raise UsageError("executor 'ray' needs Linux or macOS; leave --executor out to train in processes here")
+        raise UsageError(
+            message("executor 'ray' needs Linux or macOS; leave --executor out to train in processes here")
+        )
     # Both are read when Ray is imported or started: it reports nothing home, and its daemons print nothing here.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
         import ray
     except ImportError:
-        raise UsageError("executor 'ray' needs Ray; pip install 'calando[ray]'") from None
+        raise UsageError(message("executor 'ray' needs Ray; pip install 'calando[ray]'")) from None
     if ray.is_initialized():
         return True
     if address is None:
@@ -44,7 +47,10 @@ def join(address: str | None, *, cpus: int) -> bool:
         return False
     if address.startswith("ray://"):
         raise UsageError(
-            f"address {address!r} is of Ray's client; run calando on a machine of the cluster, with 'auto'"
+            message(
+                "address {address!r} is of Ray's client; run calando on a machine of the cluster, with 'auto'",
+                address=address,
+            )
         )
     try:
         _knock(address)
@@ -52,8 +58,12 @@ def join(address: str | None, *, cpus: int) -> bool:
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(
-            f"no Ray cluster can be joined at {address!r} ({reason}); start one with `ray start --head`, and give "
-            "its address as HOST:PORT, or 'auto' on one of its machines"
+            message(
+                "no Ray cluster can be joined at {address!r} ({reason}); start one with `ray start --head`, "
+                "and give its address as HOST:PORT, or 'auto' on one of its machines",
+                address=address,
+                reason=reason,
+            )
         ) from error
     return False
 
@@ -62,10 +72,23 @@ def check_versions(ready: Ready, ours: Mapping[str, str]) -> None:
     """Refuse (UsageError) a worker whose calando, Python or torch would not give the same numbers."""
     theirs = ready.versions
     differing = [
-        f"{name} {theirs[name] or 'none'}, here {ours[name] or 'none'}" for name in ours if theirs[name] != ours[name]
+        message(
+            "{name} {theirs}, here {ours}",
+            name=name,
+            theirs=theirs[name] or message("none"),
+            ours=ours[name] or message("none"),
+        )
+        for name in ours
+        if theirs[name] != ours[name]
     ]
     if differing:
-        raise UsageError(f"{ready.host} has {'; '.join(differing)}; install the same on every machine")
+        raise UsageError(
+            message(
+                "{host} has {differing}; install the same on every machine",
+                host=ready.host,
+                differing=joined("{one}; {other}", differing),
+            )
+        )
 
 
 def how_it_died(error: Exception) -> str:

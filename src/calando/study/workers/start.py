@@ -37,7 +37,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType, ModuleType
 
-from calando.errors import UsageError, WorkerLost
+from calando.errors import UsageError, WorkerLost, said_by
+from calando.language import message
 from calando.process_limits import for_more_files, for_more_memory, is_want_of_files, look_before_blas, memory_allowed
 
 __all__ = [
@@ -79,8 +80,10 @@ def start_early() -> None:
                 forkserver.ensure_running()
             except ChildProcessError:
                 raise UsageError(
-                    "this process was forked from one in which calando had started workers, and may start none; give "
-                    'executor="inline", or start it with multiprocessing\'s "spawn"'
+                    message(
+                        "this process was forked from one in which calando had started workers, and may start none; "
+                        'give executor="inline", or start it with multiprocessing\'s "spawn"'
+                    )
                 ) from None
 
 
@@ -91,8 +94,10 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
     """
     if multiprocessing.current_process().daemon:
         raise UsageError(
-            "this process is a daemon of multiprocessing (a pool's worker?), which may not start worker processes; "
-            'give executor="inline", or call calando from the main process'
+            message(
+                "this process is a daemon of multiprocessing (a pool's worker?), which may not start worker "
+                'processes; give executor="inline", or call calando from the main process'
+            )
         )
     served = _are_served()
     context = multiprocessing.get_context("forkserver") if served else multiprocessing.get_context("spawn")
@@ -119,10 +124,14 @@ def start_worker(*, threads: int) -> tuple[BaseProcess, Connection]:
             continue
         return process, ours
     if is_want_of_files(reason):
-        raise WorkerLost(for_more_files(f"no worker can be started: {reason}"))
+        raise WorkerLost(for_more_files(message("no worker can be started: {reason}", reason=reason)))
     if memory_allowed() is not None:
-        raise WorkerLost(for_more_memory(f"no worker can be started: {reason}"))
-    raise WorkerLost(f"no worker can be started ({reason}); is there memory left? then run the same command again")
+        raise WorkerLost(for_more_memory(message("no worker can be started: {reason}", reason=reason)))
+    raise WorkerLost(
+        message(
+            "no worker can be started ({reason}); is there memory left? then run the same command again", reason=reason
+        )
+    )
 
 
 def _are_served() -> bool:
@@ -168,7 +177,7 @@ def _begin(connection: Connection, environment: Mapping[str, str]) -> None:
         try:
             setup = unpack_setup(data)
         except UsageError as error:
-            connection.send(Refused(str(error)))
+            connection.send(Refused(said_by(error)))
             return
     except (EOFError, OSError):
         return
@@ -182,8 +191,11 @@ def _settle_sockets() -> None:
         usual = tempfile.gettempdir()
     except FileNotFoundError as error:
         raise UsageError(
-            f"worker processes need a temporary folder, and none can be written to ({error.strerror}); set TMPDIR to "
-            "one with space left, and see whether the size of files is limited (`ulimit -f`)"
+            message(
+                "worker processes need a temporary folder, and none can be written to ({strerror}); set "
+                "TMPDIR to one with space left, and see whether the size of files is limited (`ulimit -f`)",
+                strerror=error.strerror,
+            )
         ) from None
     if len(os.fsencode(usual)) <= LONGEST_FOLDER:
         return
@@ -197,8 +209,12 @@ def _settle_sockets() -> None:
                 tempfile.tempdir = usual
             return
     raise UsageError(
-        f"TMPDIR is {len(os.fsencode(usual))} bytes long, and the sockets of worker processes need one of at most "
-        f"{LONGEST_FOLDER}; set TMPDIR to a shorter path"
+        message(
+            "TMPDIR is {count} bytes long, and the sockets of worker processes need one of at most "
+            "{longest_folder}; set TMPDIR to a shorter path",
+            count=len(os.fsencode(usual)),
+            longest_folder=LONGEST_FOLDER,
+        )
     )
 
 

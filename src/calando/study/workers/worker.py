@@ -29,7 +29,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
-from calando.errors import StudyStopped, UsageError
+from calando.errors import StudyStopped, UsageError, said_by
+from calando.language import message
 from calando.records.follower import Progress
 from calando.study import executors
 from calando.study.jobs import JobProgress, Lease, TestLook
@@ -60,7 +61,7 @@ def serve(connection: Connection, setup: Setup, slot: int) -> None:
     try:
         task = setup.load()
     except (UsageError, StudyStopped) as error:
-        say(Refused(str(error)))
+        say(Refused(said_by(error)))
         return
     stopping = False
 
@@ -132,8 +133,17 @@ def main() -> None:
     try:
         setup: Setup = pickle.loads(data)
     except (AttributeError, ImportError) as error:
-        remedy = "install there what it is made of, or keep it in a folder that every machine sees"
-        pipe.send(Refused(f"the workload cannot be loaded on {socket.gethostname()} ({error}); {remedy}"))
+        remedy = message("install there what it is made of, or keep it in a folder that every machine sees")
+        pipe.send(
+            Refused(
+                message(
+                    "the workload cannot be loaded on {host} ({error}); {remedy}",
+                    host=socket.gethostname(),
+                    error=str(error),
+                    remedy=remedy,
+                )
+            )
+        )
         return
     del data
     serve(pipe, replace(setup, folder=settings.folder), slot)

@@ -88,15 +88,23 @@ class ArrayData:
 def with_test(whole: Part, *, class_names: tuple[str, ...] | None = None, notes: tuple[str, ...] = ()) -> ArrayData:
     """One fifth of one whole becomes the test part, by the rule of `labels`; DataError where that cannot be."""
     if len(whole.images) != len(whole.labels):
-        counts = f"{len(whole.images)} images but {len(whole.labels)} labels"
-        raise DataError(f"{whole.origin}: {counts}; there must be one label an image")
+        counts = message("{images} images but {labels} labels", images=len(whole.images), labels=len(whole.labels))
+        raise DataError(
+            message("{origin}: {counts}; there must be one label an image", origin=whole.origin, counts=counts)
+        )
     if whole.images.dtype.kind == "f":  # by their numbers here: the parts number their samples otherwise
         for place, image in enumerate(whole.images):
             if not np.isfinite(image).all():
-                raise DataError(f"{whole.origin}: sample {place} has a NaN or infinite value; correct or remove it")
+                raise DataError(
+                    message(
+                        "{origin}: sample {place} has a NaN or infinite value; correct or remove it",
+                        origin=whole.origin,
+                        place=place,
+                    )
+                )
     if (np.unique(whole.labels, return_counts=True)[1] < 2).any():
         check_enough(whole.labels, cut=WHOLE_CUT, names=class_names)
-    kept, held = hold_out(whole.labels, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+    kept, held = hold_out(whole.labels, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what=WHOLE_CUT[0])
     return ArrayData(whole.take(kept), whole.take(held), class_names, notes, cut=True)
 
 
@@ -105,14 +113,20 @@ def content_of(file: Path, *, most: int, advice: str = "") -> bytes:
     try:
         return read_plain(file, most=most)
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}){advice}") from error
+        raise DataError(
+            message("{file}: cannot be read ({strerror}){advice}", file=file, strerror=error.strerror, advice=advice)
+        ) from error
 
 
 def check_channels(value: object) -> Channels | None:
     """The same, if it is "first", "last" or None; else UsageError."""
     if value is None or value in get_args(Channels):
         return value  # type: ignore[return-value]
-    raise UsageError(f'channels must be "first" ([C, H, W]) or "last" ([H, W, C]), or be left out, got {value!r}')
+    raise UsageError(
+        message(
+            'channels must be "first" ([C, H, W]) or "last" ([H, W, C]), or be left out, got {value}', value=repr(value)
+        )
+    )
 
 
 def find_channels(shape: tuple[int, int, int], *, origin: str, tensor: bool = False, how: str = "") -> Channels:
@@ -145,8 +159,15 @@ def find_channels(shape: tuple[int, int, int], *, origin: str, tensor: bool = Fa
         if _few(c, a, b):
             return "last"
     raise DataError(
-        f"{origin}: images of shape {shape} may be {described(shape, 'first')} (channels first), "
-        f"or {described(shape, 'last')} (channels last); say which with channels='first' or channels='last'{how}"
+        message(
+            "{origin}: images of shape {shape} may be {first} (channels first), or {last} "
+            "(channels last); say which with channels='first' or channels='last'{how}",
+            origin=origin,
+            shape=shape,
+            first=described(shape, "first"),
+            last=described(shape, "last"),
+            how=how,
+        )
     )
 
 
@@ -192,19 +213,33 @@ def as_images(
             array = array.transpose(0, 3, 1, 2)
     if array.ndim != 4 or 0 in array.shape[1:]:
         raise DataError(
-            f"{origin}: images must have the axes [N, H, W], [N, C, H, W] or [N, H, W, C], got {array.shape}"
+            message(
+                "{origin}: images must have the axes [N, H, W], [N, C, H, W] or [N, H, W, C], got {shape}",
+                origin=origin,
+                shape=array.shape,
+            )
         )
     if array.dtype == np.uint8:
         return array
     if np.issubdtype(array.dtype, np.floating):
         with np.errstate(over="ignore"):  # beyond single precision: infinite, and refused as such
             return array.astype(np.float32, copy=False)
-    advice = "convert them with x.astype('float32')"
     if array.dtype.kind in "iu":
-        advice += ", which keeps every level (astype('uint8') would wrap above 255)"
-    elif array.dtype.kind != "b":
-        advice = "give each image as numbers, one shape for all"
-    raise DataError(f"{origin}: images must be uint8 or floating point, got {array.dtype}; {advice}")
+        advice = message(
+            "convert them with x.astype('float32'), which keeps every level (astype('uint8') would wrap above 255)"
+        )
+    elif array.dtype.kind == "b":
+        advice = message("convert them with x.astype('float32')")
+    else:
+        advice = message("give each image as numbers, one shape for all")
+    raise DataError(
+        message(
+            "{origin}: images must be uint8 or floating point, got {dtype}; {advice}",
+            origin=origin,
+            dtype=array.dtype,
+            advice=advice,
+        )
+    )
 
 
 def reading(came: tuple[int, ...], read: tuple[int, ...], *, origin: str, channels: Channels | None = None) -> str:
@@ -220,7 +255,13 @@ def reading(came: tuple[int, ...], read: tuple[int, ...], *, origin: str, channe
         order = "[N, C, H, W]"
     else:
         order = "[N, H, W, C]"
-    return f"{origin}: {count:,} images of {described((depth, height, width), 'first')}, read as {order}"
+    return message(
+        "{origin}: {count:,} images of {size}, read as {order}",
+        origin=origin,
+        count=count,
+        size=described((depth, height, width), "first"),
+        order=order,
+    )
 
 
 def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:
@@ -235,13 +276,25 @@ def as_labels(array: np.ndarray, *, origin: str) -> np.ndarray:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        raise DataError(f"{origin}: labels must be one class number a sample, got an array of shape {array.shape}")
+        raise DataError(
+            message(
+                "{origin}: labels must be one class number a sample, got an array of shape {shape}",
+                origin=origin,
+                shape=array.shape,
+            )
+        )
     if array.dtype.kind in "iuf" and len(array):
         for label in (array.max(), array.min()):
             if np.isfinite(label) and not -(2**63) <= int(label) < 2**63:
-                raise DataError(f"{origin}: labels must be whole numbers 0 … classes-1, got {label}")
+                raise DataError(
+                    message(
+                        "{origin}: labels must be whole numbers 0 … classes-1, got {label}", origin=origin, label=label
+                    )
+                )
     if array.dtype.kind in "iu":
         return array.astype(np.int64)
     if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.floor(array)).all():
         return array.astype(np.int64)
-    raise DataError(f"{origin}: labels must be whole numbers 0 … classes-1, got {array.dtype}")
+    raise DataError(
+        message("{origin}: labels must be whole numbers 0 … classes-1, got {dtype}", origin=origin, dtype=array.dtype)
+    )

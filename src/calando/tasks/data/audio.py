@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calando.errors import DataError
+from calando.language import joined, message
 from calando.tasks.data.arrays import Part, with_test
 from calando.tasks.data.parts import classes_in, printable, repeats
 from calando.tasks.data.wav import Clip, read_clip
@@ -115,7 +116,9 @@ def audio_data(
     clips = [[read_clip(content, origin=name) for name, content in part.files] for part in listed]
     for part, those in zip(listed, clips, strict=True):
         if not those:
-            raise DataError(f"{part.origin}: holds no recordings; give at least one of each class")
+            raise DataError(
+                message("{origin}: holds no recordings; give at least one of each class", origin=part.origin)
+            )
     noise = [read_clip(content, origin=name) for name, content in background]
     rate, said = _common_rate(clips, form)
     fine = all(clip.is_fine and clip.rate == rate for those in clips for clip in those)
@@ -136,12 +139,24 @@ def audio_data(
         called = {int(number): str(number) for number in np.unique(np.concatenate(list(shown.values())))}
     else:
         called = dict(enumerate(class_names))
-    rule = ", a fifth of the whole" if len(parts) == 1 else ""
-    left = f"; passed over: {'; '.join(passed_over)}" if passed_over else ""
+    summary = message(
+        "{path}: {classes}, a fifth of the whole" if len(parts) == 1 else "{path}: {classes}",
+        path=printable(str(path)),
+        classes=classes_in(shown, {number: printable(name) for number, name in called.items()}),
+    )
+    if passed_over:
+        left = joined("{one}; {other}", map(printable, passed_over))
+        summary = message("{summary}; passed over: {left}", summary=summary, left=left)
     background_waves = _background(noise, rate, length)
     if noise:
         seconds = sum(map(len, background_waves)) / rate
-        said.append(f"background noise for noise(low, high): {len(noise)} recordings, {seconds:.0f} s in all")
+        said.append(
+            message(
+                "background noise for noise(low, high): {count} recordings, {seconds:.0f} s in all",
+                count=len(noise),
+                seconds=seconds,
+            )
+        )
     return AudioData(
         train=train,
         test=test,
@@ -150,11 +165,11 @@ def audio_data(
         background=background_waves,
         class_names=class_names,
         notes=(
-            printable(f"{path}: {classes_in(shown, called)}{rule}{left}"),
+            summary,
             *notes,
-            f"recordings: {'; '.join(said)}",
-            f"a network sees {front}, {_seen(front)}",
-            *repeats((train.images, train.labels), (test.images, test.labels), how="sample by sample"),
+            message("recordings: {said}", said=joined("{one}; {other}", said)),
+            message("a network sees {front}, {seen}", front=str(front), seen=_seen(front)),
+            *repeats((train.images, train.labels), (test.images, test.labels), how=message("sample by sample")),
         ),
         cut=len(parts) == 1,
     )
@@ -168,7 +183,13 @@ def with_note(data: AudioData, note: str) -> AudioData:
 def _seen(front: LogMel) -> str:
     mels, frames = front.shape
     ms = 1000 / front.rate
-    return f"{mels} mels x {frames} frames: {front.window * ms:g} ms windows every {front.hop * ms:g} ms"
+    return message(
+        "{mels} mels x {frames} frames: {window:g} ms windows every {hop:g} ms",
+        mels=mels,
+        frames=frames,
+        window=front.window * ms,
+        hop=front.hop * ms,
+    )
 
 
 def _common_rate(clips: Sequence[Sequence[Clip]], form: AudioForm) -> tuple[int, list[str]]:
@@ -178,25 +199,36 @@ def _common_rate(clips: Sequence[Sequence[Clip]], form: AudioForm) -> tuple[int,
     trained = Counter(clip.rate for clip in clips[0])
     rate = form.rate or min(trained, key=lambda one: (-trained[one], one))
     if not _RATES[0] <= rate <= _RATES[1]:
-        raise DataError(f"rate must be {_RATES[0]} … {_RATES[1]} Hz, got {rate}; set it with rate=, as in rate=16000")
-    said = [f"{len(every):,} at {rate} Hz, {_bits(every)}"]
+        raise DataError(
+            message(
+                "rate must be {low} … {high} Hz, got {rate}; set it with rate=, as in rate=16000",
+                low=_RATES[0],
+                high=_RATES[1],
+                rate=rate,
+            )
+        )
+    said: list[str] = [message("{count:,} at {rate} Hz, {bits}", count=len(every), rate=rate, bits=_bits(every))]
     said += [
-        f"{count} resampled from {other} Hz (scipy.signal.resample_poly)"
+        message("{count} resampled from {other} Hz (scipy.signal.resample_poly)", count=count, other=other)
         for other, count in sorted(rates.items())
         if other != rate
     ]
     if mixed := sum(clip.channels > 1 for clip in every):
-        said.append(f"{mixed} of several channels, mixed to one")
+        said.append(message("{mixed} of several channels, mixed to one", mixed=mixed))
     if wide := sum(clip.bits == 32 for clip in every):
-        said.append(f"{wide} of 32 bits, of which float32 keeps 24")
+        said.append(message("{wide} of 32 bits, of which float32 keeps 24", wide=wide))
     return rate, said
 
 
 def _bits(clips: Sequence[Clip]) -> str:
-    counted = Counter(f"{clip.bits} bits" if clip.bits else "no whole numbers" for clip in clips)
+    counted = Counter(clip.bits for clip in clips)
+    named = {bits: message("{bits} bits", bits=bits) if bits else message("no whole numbers") for bits in counted}
     if len(counted) == 1:
-        return next(iter(counted))
-    return ", ".join(f"{count} of {what}" for what, count in sorted(counted.items()))
+        return next(iter(named.values()))
+    ordered = sorted(counted, key=lambda bits: named[bits])
+    return joined(
+        "{one}, {other}", (message("{count} of {what}", count=counted[bits], what=named[bits]) for bits in ordered)
+    )
 
 
 def _resampled(clip: Clip, rate: int) -> np.ndarray:
@@ -213,19 +245,33 @@ def _common_length(waves: Sequence[Sequence[np.ndarray]], rate: int, form: Audio
     """Samples; and of how many recordings what was changed."""
     lengths = np.array([len(wave) for those in waves for wave in those])
     if form.milliseconds is not None:
-        length, why = round(form.milliseconds * rate / 1000), "as asked"
+        length, why = round(form.milliseconds * rate / 1000), message("as asked")
     else:
         trained = np.sort([len(wave) for wave in waves[0]])
         held = int(trained[math.ceil(_HELD * len(trained)) - 1])
         length = math.ceil(held * 1000 / rate / _STEP_MS) * _STEP_MS * rate // 1000
-        why = "which holds 99 % of the training part whole"
+        why = message("which holds 99 % of the training part whole")
     shortest, longest = lengths.min() / rate, lengths.max() / rate
-    said = [f"{shortest:.3g} to {longest:.3g} s long, made {length / rate:g} s, {why}"]
+    said: list[str] = [
+        message(
+            "{shortest:.3g} to {longest:.3g} s long, made {length:g} s, {why}",
+            shortest=shortest,
+            longest=longest,
+            length=length / rate,
+            why=why,
+        )
+    ]
     if short := int((lengths < length).sum()):
-        said.append(f"{short} shorter ones followed by zeros")
+        said.append(message("{short} shorter ones followed by zeros", short=short))
     if long := int((lengths > length).sum()):
         lost = float(np.maximum(lengths - length, 0).sum() / rate)
-        said.append(f"{long} longer ones cut at their end, {lost:.3g} s in all; milliseconds= sets another length")
+        said.append(
+            message(
+                "{long} longer ones cut at their end, {lost:.3g} s in all; milliseconds= sets another length",
+                long=long,
+                lost=lost,
+            )
+        )
     return length, said
 
 
@@ -233,8 +279,14 @@ def _array(waves: Sequence[np.ndarray], length: int, *, fine: bool, origin: str)
     kind = np.dtype(np.int16 if fine else np.float32)
     if len(waves) * length * kind.itemsize > _LIMIT_BYTES:
         raise DataError(
-            f"{origin}: {len(waves):,} recordings of {length:,} samples take more than {_LIMIT_BYTES >> 30} GiB of "
-            "memory; choose a lower rate= or fewer milliseconds="
+            message(
+                "{origin}: {count:,} recordings of {length:,} samples take more than {most} GiB "
+                "of memory; choose a lower rate= or fewer milliseconds=",
+                origin=origin,
+                count=len(waves),
+                length=length,
+                most=_LIMIT_BYTES >> 30,
+            )
         )
     made = np.zeros((len(waves), length), kind)
     for row, wave in zip(made, waves, strict=True):

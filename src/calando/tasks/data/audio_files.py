@@ -22,11 +22,13 @@ from typing import Any
 import numpy as np
 
 from calando.errors import DataError, UsageError
+from calando.language import message
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import content_of
 from calando.tasks.data.audio import AudioData, AudioForm, Listed, audio_data, with_note
 from calando.tasks.data.options import Option
-from calando.tasks.data.parquet import Kind, labelled, read_encoded, read_words
+from calando.tasks.data.parquet import Kind, labelled, read_encoded
+from calando.tasks.data.parquet_columns import read_words
 from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard, val_as_test
 from calando.tasks.data.parts import PARTS, is_hidden, part_of, printable, some
 from calando.tasks.data.wav import EXTENSIONS
@@ -34,7 +36,7 @@ from calando.tasks.front_end import MELS
 
 __all__ = ["ENTRIES", "contents_of", "leave_out", "parts_by_speaker", "read_audio", "recordings_in"]
 
-_AUDIO = Kind("recording", ("audio",), option="audio", otherwise="")
+_AUDIO = Kind(message("recording"), ("audio",), option="audio", otherwise="")
 _NOISE = "_background_noise_"
 _LISTS = {"val": "validation_list.txt", "test": "testing_list.txt"}
 _MOST_BYTES = 2**30
@@ -65,13 +67,21 @@ def read_audio(
     """
     form = AudioForm(rate, milliseconds, mels)
     if path.is_file() and path.suffix.lower() != ".parquet":
-        raise DataError(f"{path}: is one file; name the folder whose folders are the classes, or a parquet file")
+        raise DataError(
+            message("{path}: is one file; name the folder whose folders are the classes, or a parquet file", path=path)
+        )
     if path.is_file() or (path.is_dir() and any(path.rglob("*.parquet"))):
         kind = replace(_AUDIO, columns=(audio,)) if audio else _AUDIO
         return _read_parquet(path, form, test_speaker, replace(kind, labels=(label,)) if label else kind)
     for name, given in (("test_speaker", test_speaker), ("audio", audio), ("label", label)):
         if given is not None:
-            raise UsageError(f"{path}: {name}= is of columns of parquet files, and this is a folder; leave it out")
+            raise UsageError(
+                message(
+                    "{path}: {name}= is of columns of parquet files, and this is a folder; leave it out",
+                    path=path,
+                    name=name,
+                )
+            )
     return _read_folder(path, form)
 
 
@@ -116,20 +126,33 @@ def parts_by_speaker(
     speakers = np.array(named)
     known = sorted(set(speakers.tolist()))
     if speaker not in known or len(known) < 2:
-        raise DataError(f"{path}: test_speaker= must be one of several speakers, got {speaker!r}; it has {some(known)}")
+        raise DataError(
+            message(
+                "{path}: test_speaker= must be one of several speakers, got {speaker!r}; it has {known}",
+                path=path,
+                speaker=speaker,
+                known=some(known),
+            )
+        )
     labels = np.concatenate([part.labels for part in listed])
     contents = list(chain.from_iterable(part.files for part in listed))
     parts = [
-        Listed(name, f"{path}, {what}", [contents[row] for row in rows], labels[rows])
+        Listed(name, message("{path}, {what}", path=path, what=what), [contents[row] for row in rows], labels[rows])
         for name, what, rows in (
-            ("train", f"all but {speaker}", np.flatnonzero(speakers != speaker)),
+            ("train", message("all but {speaker}", speaker=speaker), np.flatnonzero(speakers != speaker)),
             ("test", speaker, np.flatnonzero(speakers == speaker)),
         )
     ]
-    count = f"the other {len(known) - 1} speakers" if len(known) > 2 else "the other speaker"
+    others = (
+        message("the other {count} speakers", count=len(known) - 1) if len(known) > 2 else message("the other speaker")
+    )
     return parts, (
-        f"the test part is all of {speaker}, the training part {count}; validation is cut from the training part, so "
-        "its speakers are known: expect a higher score there"
+        message(
+            "the test part is all of {speaker}, the training part {others}; validation is cut from "
+            "the training part, so its speakers are known: expect a higher score there",
+            speaker=speaker,
+            others=others,
+        )
     )
 
 
@@ -138,7 +161,9 @@ def recordings_in(files: Files, kind: Kind = _AUDIO) -> tuple[list[Listed], tupl
     try:
         import pyarrow  # noqa: F401  # to say in one line that it is missing
     except ModuleNotFoundError as error:
-        raise UsageError(f"{files.train[0]}: parquet files need pyarrow: pip install 'calando[parquet]'") from error
+        raise UsageError(
+            message("{file}: parquet files need pyarrow: pip install 'calando[parquet]'", file=files.train[0])
+        ) from error
     parts = [part for part in (files.train, files.test) if part]
     origins = [str(part[0] if len(part) == 1 else part[0].parent) for part in parts]
     labels, names, notes = labelled(parts, origins, kind=kind)
@@ -153,30 +178,44 @@ def recordings_in(files: Files, kind: Kind = _AUDIO) -> tuple[list[Listed], tupl
 
 
 def _rows(encoded: Any, start: int, count: int, origin: str) -> Iterator[tuple[str, bytes]]:
-    return ((f"{origin}, row {row}", encoded[start + row].as_py()) for row in range(count))
+    return (
+        (message("{origin}, row {row}", origin=origin, row=row), encoded[start + row].as_py()) for row in range(count)
+    )
 
 
 def _read_folder(path: Path, form: AudioForm) -> AudioData:
     if not path.is_dir():
-        raise DataError(f"{path}: there is no such file or folder")
+        raise DataError(message("{path}: there is no such file or folder", path=path))
     folders = [one for one in _inside(path) if one.is_dir()]
     passed_over: list[str] = []
     parts, noise = _parts(path, folders, passed_over)
     if not parts["train"]:
-        held = some([one.name for one in _inside(path)]) or "nothing"
+        held = some([one.name for one in _inside(path)]) or message("nothing")
         raise DataError(
-            f"{path}: holds no recordings ({', '.join(EXTENSIONS)}) in folders named after their class; it holds {held}"
+            message(
+                "{path}: holds no recordings ({endings}) in folders named after their class; it holds {held}",
+                path=path,
+                endings=", ".join(EXTENSIONS),
+                held=held,
+            )
         )
     classes = tuple(sorted({name for _, name in parts["train"]}))
     notes = []
     if parts["val"] and not parts["test"]:
         parts["test"], parts["val"] = parts["val"], []
-        notes.append(val_as_test(_LISTS["val"] if (path / _LISTS["val"]).is_file() else "the validation folder"))
+        notes.append(
+            val_as_test(_LISTS["val"] if (path / _LISTS["val"]).is_file() else message("the validation folder"))
+        )
     for part, clips in parts.items():
         if unknown := sorted({name for _, name in clips} - set(classes)):
             raise DataError(
-                f"{path}: class {unknown[0]!r} of the {PARTS[part]} part is not among the training part's: "
-                f"{', '.join(classes)}"
+                message(
+                    "{path}: class {name!r} of the {part} part is not among the training part's: {classes}",
+                    path=path,
+                    name=unknown[0],
+                    part=PARTS[part],
+                    classes=", ".join(classes),
+                )
             )
     listed = {part: _listed(part, path, clips, classes) for part, clips in parts.items() if clips}
     return audio_data(
@@ -195,17 +234,25 @@ def _parts(path: Path, folders: Sequence[Path], passed_over: list[str]) -> tuple
     """The recordings of each part, and those of noise alone."""
     noise = [file for one in folders if one.name == _NOISE for file in _recordings(one, passed_over)]
     if noise:
-        passed_over.append(f"{_NOISE}/ ({len(noise)} recordings: noise, and no class)")
+        passed_over.append(message("{name}/ ({count} recordings: noise, and no class)", name=_NOISE, count=len(noise)))
     kept = [one for one in folders if one.name != _NOISE]
     named: dict[str, list[Path]] = {part: [one for one in kept if _is_part(one, part)] for part in PARTS}
     if named["train"] and (named["test"] or named["val"]):
         for part, same in named.items():
             if len(same) > 1:
                 raise DataError(
-                    f"{path}: {same[0].name}/ and {same[1].name}/ could each be the {PARTS[part]} part; keep one there"
+                    message(
+                        "{path}: {name}/ and {other}/ could each be the {part} part; keep one there",
+                        path=path,
+                        name=same[0].name,
+                        other=same[1].name,
+                        part=PARTS[part],
+                    )
                 )
         used = [one for same in named.values() for one in same]
-        passed_over += [f"{one.name}/ (neither a part nor a class of one)" for one in kept if one not in used]
+        passed_over += [
+            message("{name}/ (neither a part nor a class of one)", name=one.name) for one in kept if one not in used
+        ]
         return {
             part: [clip for one in same for clip in _clips(one, passed_over)] for part, same in named.items()
         }, noise
@@ -229,10 +276,10 @@ def _clips(folder: Path, passed_over: list[str]) -> _Clips:
         if one.is_dir():
             clips = [(file, one.name) for file in _recordings(one, passed_over)]
             if not clips:
-                passed_over.append(f"{one.name}/ (no recordings)")
+                passed_over.append(message("{name}/ (no recordings)", name=one.name))
             found += clips
         elif one.name not in _LISTS.values():
-            passed_over.append(f"{printable(one.name)} (outside the class folders)")
+            passed_over.append(message("{name} (outside the class folders)", name=printable(one.name)))
     return found
 
 
@@ -241,14 +288,22 @@ def _inside(folder: Path) -> list[Path]:
     try:
         return [one for one in sorted(folder.iterdir()) if not is_hidden(one.name)]
     except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror}); give yourself the right to") from error
+        raise DataError(
+            message(
+                "{folder}: cannot be read ({strerror}); give yourself the right to",
+                folder=folder,
+                strerror=error.strerror,
+            )
+        ) from error
 
 
 def _recordings(folder: Path, passed_over: list[str]) -> list[Path]:
     files = _inside(folder)
     found = [one for one in files if one.suffix.lower() in EXTENSIONS and not one.is_dir()]
     if others := [one.name for one in files if one not in set(found) and one.suffix.lower() != ".md"]:
-        passed_over.append(f"{folder.name}/: {some(others)} (no recording by the ending)")
+        passed_over.append(
+            message("{name}/: {others} (no recording by the ending)", name=folder.name, others=some(others))
+        )
     return found
 
 
@@ -266,12 +321,24 @@ def _by_lists(path: Path, clips: _Clips, passed_over: list[str]) -> dict[str, _C
         there = [line for line in lines if line in by_name]
         if lines and not there:
             raise DataError(
-                f"{file}: names none of the recordings in {path}, e.g. {lines[0]!r}; it must name them as CLASS/FILE"
+                message(
+                    "{file}: names none of the recordings in {path}, e.g. {line!r}; it must name them as CLASS/FILE",
+                    file=file,
+                    path=path,
+                    line=lines[0],
+                )
             )
         if missing := len(lines) - len(there):
-            passed_over.append(f"{missing} of {len(lines)} lines of {list_name} (no such recording)")
+            passed_over.append(
+                message(
+                    "{missing} of {count} lines of {list_name} (no such recording)",
+                    missing=missing,
+                    count=len(lines),
+                    list_name=list_name,
+                )
+            )
         if both := taken & set(there):
-            raise DataError(f"{path}: {min(both)} is in both lists; take it out of one")
+            raise DataError(message("{path}: {name} is in both lists; take it out of one", path=path, name=min(both)))
         taken |= set(there)
         parts[part] = [by_name[line] for line in there]
     parts["train"] = [clip for name, clip in by_name.items() if name not in taken]
@@ -281,7 +348,12 @@ def _by_lists(path: Path, clips: _Clips, passed_over: list[str]) -> dict[str, _C
 def _listed(part: str, path: Path, clips: _Clips, classes: Sequence[str]) -> Listed:
     number = {name: label for label, name in enumerate(classes)}
     labels = np.array([number[name] for _, name in clips], dtype=np.int64)
-    return Listed(part, f"{path}, {PARTS[part]} part", contents_of([file for file, _ in clips]), labels)
+    return Listed(
+        part,
+        message("{path}, {part} part", path=path, part=PARTS[part]),
+        contents_of([file for file, _ in clips]),
+        labels,
+    )
 
 
 def contents_of(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:

@@ -25,6 +25,7 @@ from typing import Literal
 import numpy as np
 
 from calando.errors import DataError, quote
+from calando.language import message
 from calando.tasks.data.csv_file import NUMERAL, Table
 
 __all__ = ["MISSING", "Column", "is_whole", "look_at"]
@@ -80,10 +81,14 @@ class Column:
         cells = table.columns[self.name]
         read = {cell: math.nan if self.is_missing(cell) else self._number(cell) for cell in dict.fromkeys(cells)}
         if bad := next((cell for cell, value in read.items() if value is None or math.isinf(value)), None):
-            what = "a date as 2024-03-01" if self.kind == "dates" else "a number"
+            what = message("a date as 2024-03-01" if self.kind == "dates" else "a number")
             raise DataError(
-                f"{table.place(cells.index(bad), self.name)}: {quote(bad)} is not {what}, as the training part's are; "
-                "correct it"
+                message(
+                    "{place}: {cell} is not {what}, as the training part's are; correct it",
+                    place=table.place(cells.index(bad), self.name),
+                    cell=quote(bad),
+                    what=what,
+                )
             )
         return np.array([read[cell] for cell in cells], dtype=np.float64)
 
@@ -118,7 +123,7 @@ def look_at(
     counts.pop("", None)
     comma: Literal["decimal", "thousands", ""] = "decimal" if decimal == "comma" else "thousands" if decimal else ""
     if not counts:
-        return Column(name, "left out", "empty")
+        return Column(name, "left out", message("empty"))
     if forced == "categories":
         return Column(name, "words")
     numerals = {cell for cell in counts if _number(cell, comma) is not None}
@@ -126,38 +131,72 @@ def look_at(
     if table.typed.get(name) == "categories" and forced != "numbers":
         return _words(name, counts, len(cells), marked, is_target=is_target)
     rest = [cell for cell in counts if cell not in numerals and cell not in marked]
-    first = f"{table.place(cells.index(rest[0]), name)}: {quote(rest[0])}" if rest else ""
+    first = ""
+    if rest:
+        first = message("{place}: {cell}", place=table.place(cells.index(rest[0]), name), cell=quote(rest[0]))
     if rest and not comma and all(_WITH_COMMA.fullmatch(cell) for cell in rest):
         raise DataError(
-            f"{first} may have a comma for decimals or for thousands; write decimal=comma (1,5 is one and a half) or "
-            f"decimal=point behind the path, or categories={name}"
+            message(
+                "{first} may have a comma for decimals or for thousands; write decimal=comma (1,5 is one "
+                "and a half) or decimal=point behind the path, or categories={name}",
+                first=first,
+                name=name,
+            )
         )
     if comma == "decimal" and (pointed := [cell for cell in rest if NUMERAL.fullmatch(cell)]):
-        found = f"{table.place(cells.index(pointed[0]), name)}: {quote(pointed[0])} has a point"
+        found = message(
+            "{place}: {cell} has a point",
+            place=table.place(cells.index(pointed[0]), name),
+            cell=quote(pointed[0]),
+        )
         if mixed := next((cell for cell in counts if "," in cell and cell in numerals), ""):
-            raise DataError(f"{found}, and {quote(mixed)} there a comma for decimals; write them alike")
+            raise DataError(
+                message(
+                    "{found}, and {cell} there a comma for decimals; write them alike", found=found, cell=quote(mixed)
+                )
+            )
         made = look_at(table, name, forced=forced, decimal="point", is_target=is_target)
         return replace(
-            made, notes=(*made.notes, f"column {name}: its points are those of decimals, as in {pointed[0]}")
+            made,
+            notes=(
+                *made.notes,
+                message("column {name}: its points are those of decimals, as in {cell}", name=name, cell=pointed[0]),
+            ),
         )
     if forced == "numbers" and rest:
-        raise DataError(f"{first} is not a number; correct it")
+        raise DataError(message("{first} is not a number; correct it", first=first))
     if numerals and not rest:
         return _numbers(table, name, counts, numerals, marked, comma, forced=forced == "numbers", is_target=is_target)
     filled = sum(counts.values())
     if numerals and 2 * sum(counts[cell] for cell in numerals) >= filled - sum(counts[cell] for cell in marked):
         raise DataError(
-            f"{first} among numbers; correct it, or read all as words with "
-            f"categories={name}" + ("" if is_target else f", or leave the column out with without={name}")
+            message(
+                "{first} among numbers; correct it, or read all as words with categories={name}"
+                if is_target
+                else "{first} among numbers; correct it, or read all as words with categories={name}, or leave the "
+                "column out with without={name}",
+                first=first,
+                name=name,
+            )
         )
     if rest and all(_day(cell) is not None for cell in rest) and not numerals:
         notes = _marks(name, counts, marked)
         if (zoned := sum(counts[cell] for cell in rest if _ZONE.search(cell))) and zoned < sum(map(counts.get, rest)):  # type: ignore[arg-type]
-            notes += (f"column {name}: {zoned} moments have a zone, the others none and are read as UTC",)
+            notes += (
+                message(
+                    "column {name}: {zoned} moments have a zone, the others none and are read as UTC",
+                    name=name,
+                    zoned=zoned,
+                ),
+            )
         return Column(name, "dates", notes=notes, missing=frozenset(marked))
     if rest and all(_OTHER_DATE.fullmatch(cell) for cell in rest) and not is_target:
         shown = next(cell for cell in rest if _day(cell) is None)
-        return Column(name, "left out", f"dates such as {quote(shown)}; as 2024-03-01, and there, they would be read")
+        return Column(
+            name,
+            "left out",
+            message("dates such as {shown}; as 2024-03-01, and there, they would be read", shown=quote(shown)),
+        )
     return _words(name, counts, len(cells), marked, is_target=is_target)
 
 
@@ -174,35 +213,58 @@ def _numbers(
 ) -> Column:
     cells, notes = table.columns[name], list(_marks(name, counts, marked))
     if comma and (seen := [cell for cell in cells if cell in numerals and _reads_otherwise(cell, comma)]):
-        notes.append(f"column {name}: {seen[0]} is read as {_number(seen[0], comma):.15g}")
+        notes.append(
+            message(
+                "column {name}: {cell} is read as {number:.15g}",
+                name=name,
+                cell=seen[0],
+                number=_number(seen[0], comma),
+            )
+        )
     if not forced and any(_CODE.fullmatch(cell) for cell in numerals):
         example = next(cell for cell in cells if _CODE.fullmatch(cell))
         found = _words(name, counts, len(cells), marked, is_target=is_target)
-        said = f"column {name}: codes such as {example}, read as words and not as numbers (else numbers={name})"
+        said = message(
+            "column {name}: codes such as {example}, read as words and not as numbers (else numbers={name})",
+            name=name,
+            example=example,
+        )
         return Column(name, found.kind, found.why, notes=(*found.notes, said) if found.kind == "words" else ())
     values = [_number(cell, comma) or 0.0 for cell in cells if cell in numerals]
     whole = all(_WHOLE.fullmatch(cell) for cell in numerals)
     if is_target and whole and max(map(abs, values)) > _EXACT:
         raise DataError(
-            f"{table.origin}: the target {quote(name)} has whole numbers of over 15 digits, of which several would be "
-            f"one in double precision; read them as words with categories={name}, or write them with a decimal point"
+            message(
+                "{origin}: the target {target} has whole numbers of over 15 digits, of which several would "
+                "be one in double precision; read them as words with categories={name}, or write them "
+                "with a decimal point",
+                origin=table.origin,
+                target=quote(name),
+                name=name,
+            )
         )
     if table.typed.get(name) == "texts" and not forced:
-        notes.append(f"column {name}: its texts are numbers and read as such (else categories={name})")
+        notes.append(
+            message("column {name}: its texts are numbers and read as such (else categories={name})", name=name)
+        )
     if not forced and not is_target:
         if whole and max(map(abs, values)) > _EXACT:
             return Column(
-                name, "left out", f"whole numbers of over 15 digits, as identifiers have (else numbers={name})"
+                name,
+                "left out",
+                message("whole numbers of over 15 digits, as identifiers have (else numbers={name})", name=name),
             )
         if whole and len(set(values)) == len(values) > 2:
             if all(after == before + 1 for before, after in itertools.pairwise(values)):
-                return Column(name, "left out", f"counts the rows (else numbers={name})")
+                return Column(name, "left out", message("counts the rows (else numbers={name})", name=name))
             if _NAMES_A_ROW.search(name):
                 return Column(
-                    name, "left out", f"another whole number in every row, an identifier (else numbers={name})"
+                    name,
+                    "left out",
+                    message("another whole number in every row, an identifier (else numbers={name})", name=name),
                 )
         if len(set(values)) == 1 and len(values) == len(cells):
-            return Column(name, "left out", f"{quote(cells[0])} everywhere")
+            return Column(name, "left out", message("{cell} everywhere", cell=quote(cells[0])))
     return Column(name, "numbers", notes=tuple(notes), comma=comma, missing=frozenset(marked))
 
 
@@ -210,16 +272,36 @@ def _words(name: str, counts: Mapping[str, int], rows: int, marked: set[str], *,
     filled = sum(counts.values())
     if not is_target:
         if len(counts) == 1 and filled == rows:
-            return Column(name, "left out", f"{quote(next(iter(counts)))} everywhere")
+            return Column(name, "left out", message("{cell} everywhere", cell=quote(next(iter(counts)))))
         many = filled < _ROWS_OF_ONE * len(counts) and len(counts) > 2
         if many or len(counts) > _MOST_CATEGORIES:
-            return Column(name, "left out", f"{len(counts)} different texts in {filled} rows (else categories={name})")
-    notes = tuple(f"column {name}: {quote(mark)} is read as a category, not as missing" for mark in sorted(marked))
+            return Column(
+                name,
+                "left out",
+                message(
+                    "{count} different texts in {filled} rows (else categories={name})",
+                    count=len(counts),
+                    filled=filled,
+                    name=name,
+                ),
+            )
+    notes = tuple(
+        message("column {name}: {mark} is read as a category, not as missing", name=name, mark=quote(mark))
+        for mark in sorted(marked)
+    )
     return Column(name, "words", notes=notes)
 
 
 def _marks(name: str, counts: Mapping[str, int], marked: set[str]) -> tuple[str, ...]:
-    return tuple(f"column {name}: {quote(mark)} ({counts[mark]} cells) is read as missing" for mark in sorted(marked))
+    return tuple(
+        message(
+            "column {name}: {mark} ({count} cells) is read as missing",
+            name=name,
+            mark=quote(mark),
+            count=counts[mark],
+        )
+        for mark in sorted(marked)
+    )
 
 
 def is_whole(values: np.ndarray) -> bool:

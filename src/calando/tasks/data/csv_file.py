@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from calando.errors import DataError, quote
+from calando.language import joined, message
 from calando.tasks.data.arrays import content_of
 from calando.tasks.data.parts import printable, some
 
@@ -29,7 +30,7 @@ MOST_CELLS = 20_000_000
 NUMERAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 _MOST_BYTES, _LOOKED_AT = 2**29, 20
-_ADVICE = "; give a smaller file, or a torch Dataset, which is read sample by sample"
+_ADVICE = message("; give a smaller file, or a torch Dataset, which is read sample by sample")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,14 @@ class Table:
 
     def place(self, row: int, column: str) -> str:
         """Where a cell stands, for an error: "houses.csv, line 18, column 'age'"."""
-        return f"{self.origin}, {self.counted} {self.lines[row]}, column {quote(column)}"
+        return message(
+            "{origin}, row {line}, column {column}"
+            if self.counted == "row"
+            else "{origin}, line {line}, column {column}",
+            origin=self.origin,
+            line=self.lines[row],
+            column=quote(column),
+        )
 
 
 def read_csv(path: Path, *, delimiter: str | None = None, encoding: str | None = None, header: bool = True) -> Table:
@@ -76,7 +84,7 @@ def read_csv(path: Path, *, delimiter: str | None = None, encoding: str | None =
     rows = _rows(path, text, sign)
     first = next(rows, None)
     if first is None:
-        raise DataError(f"{path}: holds nothing; write a line of column names and a row a line")
+        raise DataError(message("{path}: holds nothing; write a line of column names and a row a line", path=path))
     names = _names(path, first[1], sign) if header else tuple(f"c{i + 1}" for i in range(len(first[1])))
     cells: list[list[str]] = [[] for _ in names]
     lines: list[int] = []
@@ -87,25 +95,41 @@ def read_csv(path: Path, *, delimiter: str | None = None, encoding: str | None =
             continue
         if len(row) != len(names):
             raise DataError(
-                f"{path}: line {line} has {len(row)} cells, the header {len(names)}; correct it, or put cells that "
-                f'hold a {said} in quotes ("…")'
+                message(
+                    "{path}: line {line} has {cells} cells, the header {names}; correct it, or put cells "
+                    'that hold a {delimiter} in quotes ("…")',
+                    path=path,
+                    line=line,
+                    cells=len(row),
+                    names=len(names),
+                    delimiter=said,
+                )
             )
         if header and tuple(row) == names and len(names) > 1:
-            raise DataError(f"{path}: line {line} repeats the header; remove it")
+            raise DataError(message("{path}: line {line} repeats the header; remove it", path=path, line=line))
         for column, cell in zip(cells, row, strict=True):
             kept = cell.strip()
             blanks += kept != cell
             column.append(kept)
         lines.append(line)
         if len(lines) * len(names) > MOST_CELLS:
-            raise DataError(f"{path}: has more than {MOST_CELLS:,} cells{_ADVICE}")
+            raise DataError(
+                message(
+                    "{path}: has more than {most:,} cells{advice}",
+                    path=path,
+                    most=MOST_CELLS,
+                    advice=_ADVICE,
+                )
+            )
     if not lines:
-        raise DataError(f"{path}: holds a header and no rows")
-    notes = [] if said == "comma" else [f"{path}: cells are separated by {said}"]
+        raise DataError(message("{path}: holds a header and no rows", path=path))
+    notes = (
+        [] if said == "comma" else [message("{path}: cells are separated by {delimiter}", path=path, delimiter=said)]
+    )
     if blanks:
-        notes.append(f"{path}: blanks around {blanks} cells are not read")
+        notes.append(message("{path}: blanks around {blanks} cells are not read", path=path, blanks=blanks))
     if empty:
-        notes.append(f"{path}: {empty} empty lines are passed over")
+        notes.append(message("{path}: {empty} empty lines are passed over", path=path, empty=empty))
     return Table(dict(zip(names, cells, strict=True)), lines, "line", str(path), tuple(notes))
 
 
@@ -117,18 +141,26 @@ def _again(first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]) 
 def _text(path: Path, encoding: str | None) -> str:
     content = content_of(path, most=_MOST_BYTES, advice=_ADVICE)
     if content[:2] == b"\x1f\x8b" or content[:4] == b"PK\x03\x04":
-        raise DataError(f"{path}: is compressed; unpack it first")
+        raise DataError(message("{path}: is compressed; unpack it first", path=path))
     refuse_other_encoding(path, content, encoding)
     try:
         text = content.decode("utf-8-sig" if encoding in (None, "utf-8") else str(encoding))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(
-            f"{path}: line {line} is not {encoding or 'UTF-8'} ({content[error.start : error.start + 1].hex()} in "
-            "hexadecimal); name the encoding behind the path, such as encoding=latin-1 or encoding=cp1252"
+            message(
+                "{path}: line {line} is not {encoding} ({hex} in hexadecimal); name the encoding behind the "
+                "path, such as encoding=latin-1 or encoding=cp1252",
+                path=path,
+                line=line,
+                encoding=encoding or "UTF-8",
+                hex=content[error.start : error.start + 1].hex(),
+            )
         ) from error
     if "\x00" in text:
-        raise DataError(f"{path}: holds bytes of value 0, so it is no text; name a file of separated values")
+        raise DataError(
+            message("{path}: holds bytes of value 0, so it is no text; name a file of separated values", path=path)
+        )
     return text
 
 
@@ -138,7 +170,14 @@ def refuse_other_encoding(path: Path, content: bytes, encoding: str | None) -> N
         "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8" if content[:3] == b"\xef\xbb\xbf" else None
     )
     if marked not in (None, encoding or "utf-8"):
-        raise DataError(f"{path}: is {marked.upper()} by its first bytes; write encoding={marked} behind its name")
+        raise DataError(
+            message(
+                "{path}: is {found} by its first bytes; write encoding={marked} behind its name",
+                path=path,
+                found=marked.upper(),
+                marked=marked,
+            )
+        )
 
 
 def _found(path: Path, text: str) -> tuple[str, str]:
@@ -151,7 +190,12 @@ def _found(path: Path, text: str) -> tuple[str, str]:
     even = [name for name, (width, alike) in widths.items() if width > 1 and alike]
     if len(even) > 1:
         raise DataError(
-            f"{path}: cells may be separated by {' or '.join(even)}; say which behind its name: delimiter={even[0]}"
+            message(
+                "{path}: cells may be separated by {names}; say which behind its name: delimiter={name}",
+                path=path,
+                names=joined("{one} or {other}", even),
+                name=even[0],
+            )
         )
     if even:
         return DELIMITERS[even[0]], even[0]
@@ -159,8 +203,13 @@ def _found(path: Path, text: str) -> tuple[str, str]:
     if widths[widest][0] < 2:
         start = text.lstrip()[:40].splitlines()
         raise DataError(
-            f"{path}: has one column, separated by {', '.join(DELIMITERS)} (it begins with "
-            f"{quote(start[0] if start else '')}); a table needs a column to predict and one to predict it from"
+            message(
+                "{path}: has one column, separated by {delimiters} (it begins with {start}); a table "
+                "needs a column to predict and one to predict it from",
+                path=path,
+                delimiters=", ".join(DELIMITERS),
+                start=quote(start[0] if start else ""),
+            )
         )
     return DELIMITERS[widest], widest  # the line that does not fit is refused by its number
 
@@ -177,7 +226,14 @@ def _rows(path: Path, text: str, sign: str, *, strict: bool = True) -> Iterator[
         except csv.Error as error:
             if not strict:
                 return
-            raise DataError(f"{path}: line {line} cannot be read ({error}); correct its quotes") from error
+            raise DataError(
+                message(
+                    "{path}: line {line} cannot be read ({error}); correct its quotes",
+                    path=path,
+                    line=line,
+                    error=str(error),
+                )
+            ) from error
         yield line, row
 
 
@@ -185,9 +241,19 @@ def _names(path: Path, row: Sequence[str], sign: str) -> tuple[str, ...]:
     names = tuple(cell.strip() or f"column {i + 1}" for i, cell in enumerate(row))
     if all(NUMERAL.fullmatch(name) for name in names):
         raise DataError(
-            f"{path}: its first line is numbers ({printable(sign.join(row[:5]))} …), not names of columns; add a line "
-            "of names, or write header=no behind the path, which calls them c1, c2, …"
+            message(
+                "{path}: its first line is numbers ({cells} …), not names of columns; add a line of names, "
+                "or write header=no behind the path, which calls them c1, c2, …",
+                path=path,
+                cells=printable(sign.join(row[:5])),
+            )
         )
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise DataError(f"{path}: two columns are called {some([quote(name) for name in twice])}; name them apart")
+        raise DataError(
+            message(
+                "{path}: two columns are called {names}; name them apart",
+                path=path,
+                names=some([quote(name) for name in twice]),
+            )
+        )
     return names

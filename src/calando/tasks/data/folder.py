@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
-from calando.language import message
+from calando.language import joined, message
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import ArrayData, content_of
 from calando.tasks.data.images import EXTENSIONS, cached, decode_all
@@ -184,10 +184,10 @@ def _parts(root: _Folder) -> list[_Folder]:
             names = " and ".join(f"{folder.name}/" for folder in same)
             raise DataError(
                 message(
-                    "{path}: {names} could each be the {PARTS} part; keep one of them there",
+                    "{path}: {names} could each be the {part} part; keep one of them there",
                     path=root.path,
                     names=names,
-                    PARTS=PARTS[part],
+                    part=PARTS[part],
                 )
             )
     flat = [folder for folder in _flat(root) if not any(folder in same for same in named.values())]
@@ -331,37 +331,49 @@ def _passed_over(root: _Folder, parts: Sequence[_Folder]) -> Iterator[str]:
     if parts[0] is not root:
         for folder in root.folders:
             if folder not in parts and folder.within:
-                yield f"{folder.name}/ ({folder.within} picture{'s' * (folder.within > 1)}: {_reason(folder)})"
+                yield message(
+                    "{name}/ ({count} pictures: {why})" if folder.within > 1 else "{name}/ ({count} picture: {why})",
+                    name=folder.name,
+                    count=folder.within,
+                    why=_reason(folder),
+                )
             elif folder not in parts:
-                yield f"{folder.name}/ (no pictures)"
+                yield message("{name}/ (no pictures)", name=folder.name)
         if root.pictures:
-            yield f"{_names(root.pictures)} (outside the parts)"
+            yield message("{names} (outside the parts)", names=_names(root.pictures))
     looked = [root] if parts[0] is root else parts
     outside = [file for part in looked for file in part.pictures]
     if outside:
-        yield f"{_names(outside)} (outside the class folders)"
+        yield message("{names} (outside the class folders)", names=_names(outside))
     for part in looked[1:]:
         for folder in part.folders:
             if not folder.within:
-                yield f"{part.name}/{folder.name}/ (no pictures)"
+                yield message("{part}/{name}/ (no pictures)", part=part.name, name=folder.name)
     read = [root, *(below for part in looked for below in part.walk() if below is not root)]
     if others := [file for folder in read for file in folder.others]:
-        endings = Counter(file.suffix.lower() or "none" for file in others)
-        named = ", ".join(f"{ending} {n}" for ending, n in sorted(endings.items())[:6])
-        yield f"{_names(others)} (no picture by the ending: {named})"
+        endings = Counter(file.suffix.lower() or message("none") for file in others)
+        named = joined(
+            "{one}, {other}",
+            (message("{name} {count}", name=ending, count=n) for ending, n in sorted(endings.items())[:6]),
+        )
+        yield message("{names} (no picture by the ending: {named})", names=_names(others), named=named)
     if hidden := [name for folder in read for name in folder.hidden]:
-        yield f"{some(list(dict.fromkeys(hidden)))} (hidden: {len(hidden)})"
+        yield message("{names} (hidden: {count})", names=some(list(dict.fromkeys(hidden))), count=len(hidden))
 
 
 def _reason(folder: _Folder) -> str:
     part, _ = part_of(folder.name)
     if part == "val":
-        return "there is a test part; validation is cut from the training part"
-    return "without class folders" if folder.pictures else "neither training nor test part"
+        return message("there is a test part; validation is cut from the training part")
+    return message("without class folders" if folder.pictures else "neither training nor test part")
 
 
 def _names(files: Sequence[Path]) -> str:
-    return f"{len(files)} files: {some([file.name for file in files])}" if len(files) > 1 else printable(files[0].name)
+    return (
+        message("{count} files: {files}", count=len(files), files=some([file.name for file in files]))
+        if len(files) > 1
+        else printable(files[0].name)
+    )
 
 
 ENTRIES = (DataEntry(name="folder:PATH", description="images in one folder a class", read=read_folder),)

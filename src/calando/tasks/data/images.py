@@ -32,11 +32,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from calando.errors import DataError
+from calando.language import Message, joined, message
 from calando.tasks.data.picture import Head, opened, read_head, read_pixels
 
 __all__ = ["EXTENSIONS", "WORTH_SECONDS", "cache_folder", "cached", "decode_all"]
@@ -49,7 +52,8 @@ _Name = Callable[[int], str]
 WORTH_SECONDS = 0.5
 """Decoding that takes less is not kept."""
 
-_VERSION = 2
+_VERSION = 3
+_MADE_COLOURED = message("grey among coloured ones: made RGB")
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,10 @@ def decode_all(
             images = _decode(count, read, name, common, seen, strict=False)
     assert images is not None
     if notes is not None and seen:
-        done = (f"{n} of {count} {what}" if n else what for what, n in seen.items())
-        notes.append(f"pictures: {'; '.join(done)}")
+        done = (
+            message("{n} of {count} {what}", n=n, count=count, what=what) if n else what for what, n in seen.items()
+        )
+        notes.append(message("pictures: {done}", done=joined("{one}; {other}", done)))
     return images
 
 
@@ -110,8 +116,14 @@ def _decode(
         if strict:
             return None  # the first may be an outlier
         raise DataError(
-            f"{count} images of {form.width}x{form.height} take more than {_LIMIT_BYTES >> 30} GiB of memory; "
-            "resize them, or hand over a torch.utils.data.Dataset, which is read sample by sample"
+            message(
+                "{count} images of {width}x{height} take more than {most} GiB of memory; resize "
+                "them, or hand over a torch.utils.data.Dataset, which is read sample by sample",
+                count=count,
+                width=form.width,
+                height=form.height,
+                most=_LIMIT_BYTES >> 30,
+            )
         )
     images = np.empty((count, channels, form.height, form.width), dtype=form.dtype)
     for place in range(count):
@@ -147,19 +159,38 @@ def _common_form(count: int, read: _Read, name: _Name, fitted_on: int, seen: Cou
     if "float" in depths and len(depths) > 1:
         whole = next(place for depth, place in depths.items() if depth != "float")
         raise DataError(
-            f"{name(depths['float'])}: pixels are floats, those of {name(whole)} whole numbers, which have no scale in "
-            "common; convert one kind to the other"
+            message(
+                "{name}: pixels are floats, those of {other} whole numbers, which have no scale in "
+                "common; convert one kind to the other",
+                name=name(depths["float"]),
+                other=name(whole),
+            )
         )
     if "float" in depths:
-        seen["of 32-bit floats, read as they are"] = 0
+        seen[message("of 32-bit floats, read as they are")] = 0
         return _Form(height, width, grey, bits=0, exact=False)
     if "deep" not in depths:
         return _Form(height, width, grey)
     bits, values = max(largest.bit_length(), 8), np.flatnonzero(occurs)
     exact = bool(values[-1] < 2 ** min(bits, 16)) and len(np.unique(values >> (bits - 8))) == len(values)
-    how = "8 bits keep every level" if exact else f"divided by {2**bits - 1}, every level is kept (float32)"
-    seen[f"more than 8 bits a colour: the largest value of the training part is {largest}; {how}"] = 0
+    how = (
+        message("8 bits keep every level")
+        if exact
+        else message("divided by {most}, every level is kept (float32)", most=2**bits - 1)
+    )
+    seen[
+        message(
+            "more than 8 bits a colour: the largest value of the training part is {largest}; {how}",
+            largest=largest,
+            how=how,
+        )
+    ] = 0
     return _Form(height, width, grey, bits, exact)
+
+
+@cache
+def _resized(width: int, height: int) -> str:
+    return message("resized to {width}x{height}, the most common size", width=width, height=height)
 
 
 def _made(pixels: np.ndarray, form: _Form, seen: Counter[str]) -> np.ndarray:
@@ -171,12 +202,12 @@ def _made(pixels: np.ndarray, form: _Form, seen: Counter[str]) -> np.ndarray:
         pixels = pixels / np.float32(255)
     planes = [pixels] if pixels.ndim == 2 else list(pixels.transpose(2, 0, 1))
     if pixels.shape[:2] != (form.height, form.width):
-        seen[f"resized to {form.width}x{form.height}, the most common size"] += 1
+        seen[_resized(form.width, form.height)] += 1
         size, how = (form.width, form.height), Image.Resampling.BILINEAR
         kind = np.uint8 if form.exact else np.float32
         planes = [np.asarray(Image.fromarray(np.ascontiguousarray(plane, kind)).resize(size, how)) for plane in planes]
     if not form.grey and len(planes) == 1:
-        seen["grey among coloured ones: made RGB"] += 1
+        seen[_MADE_COLOURED] += 1
         planes *= 3
     return np.stack(planes)
 
@@ -223,7 +254,13 @@ def _key(files: Iterable[Path], form: str) -> str:
         try:
             status = file.stat()
         except OSError as error:  # a link to nothing, or a file that went away
-            raise DataError(f"{file}: cannot be read ({error.strerror}); remove it or put the file back") from error
+            raise DataError(
+                message(
+                    "{file}: cannot be read ({strerror}); remove it or put the file back",
+                    file=file,
+                    strerror=error.strerror,
+                )
+            ) from error
         digest.update(f"|{file.resolve()}|{status.st_size}|{status.st_mtime_ns}".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
@@ -240,9 +277,23 @@ def _load(path: Path) -> tuple[np.ndarray, list[str]] | None:
             rest = file.read()
         size = hashlib.sha256().digest_size
         noted, expected = rest[:-size], rest[-size:]
-        return (images, json.loads(noted)) if _digest(images, noted) == expected else None
+        return (images, [_unpacked(one) for one in json.loads(noted)]) if _digest(images, noted) == expected else None
     except (OSError, ValueError, EOFError, SyntaxError):
         return None
+
+
+def _packed(value: Any) -> Any:
+    """As JSON has it: a message as its template and its values, so that it can be translated when it is read again."""
+    if not isinstance(value, Message):
+        return value
+    return [value.template, {name: _packed(one) for name, one in value.values.items()}]
+
+
+def _unpacked(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    template, values = value
+    return message(template, **{name: _unpacked(one) for name, one in values.items()})
 
 
 def _digest(images: np.ndarray, noted: bytes) -> bytes:
@@ -253,7 +304,7 @@ def _digest(images: np.ndarray, noted: bytes) -> bytes:
 
 def _save(path: Path, images: np.ndarray, notes: list[str]) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    noted = json.dumps(notes).encode()
+    noted = json.dumps([_packed(note) for note in notes]).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:

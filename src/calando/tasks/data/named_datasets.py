@@ -179,7 +179,7 @@ read_pickled = partial(_read_cifar10, ending="")
 
 
 def _binary_part(path: Path) -> Part:
-    content = content_of(path, most=_MOST_BYTES, advice=f"; {_AGAIN}")
+    content = content_of(path, most=_MOST_BYTES, advice=message("; {again}", again=_AGAIN))
     if not content or len(content) % (1 + _PIXELS):
         raise DataError(
             message(
@@ -197,7 +197,7 @@ def _binary_part(path: Path) -> Part:
 def _pickled_part(path: Path) -> Part:
     from calando.tasks.data.safe_pickle import load_arrays
 
-    batch = load_arrays(content_of(path, most=_MOST_BYTES, advice=f"; {_AGAIN}"), origin=str(path))
+    batch = load_arrays(content_of(path, most=_MOST_BYTES, advice=message("; {again}", again=_AGAIN)), origin=str(path))
     pixels, labels = batch.get("data"), batch.get("labels")
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != _PIXELS or not len(pixels):
         raise DataError(

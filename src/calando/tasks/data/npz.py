@@ -22,7 +22,8 @@ from typing import IO
 
 import numpy as np
 
-from calando.errors import DataError, UsageError
+from calando.errors import DataError, UsageError, line_of, said_by
+from calando.language import joined, message
 from calando.records.files import open_plain
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import DAMAGED, ArrayData, Part, as_images, as_labels, check_channels, reading, with_test
@@ -42,8 +43,8 @@ _CHANNELS = "channels"
 _SINGLE = b"\x93NUMPY"
 _SHOWN = 10
 _ALWAYS_BYTES, _MOST_RATIO = 2**30, 100  # pictures pack to a hundredth at best; small archives may do better
-_NEEDED = "must hold x_train, y_train, x_test, y_test, or train_images, train_labels, …, or images, labels"
-_HOW = " in the archive: numpy.savez(…, channels='last')"
+_NEEDED = message("must hold x_train, y_train, x_test, y_test, or train_images, train_labels, …, or images, labels")
+_HOW = message(" in the archive: numpy.savez(…, channels='last')")
 
 
 def read_npz(path: Path) -> ArrayData:
@@ -55,14 +56,21 @@ def read_npz(path: Path) -> ArrayData:
     arrays, others = _arrays(path)
     found = [names for names in _schemes(arrays) if all(name in arrays for name in names)]
     if len(found) > 1:
-        both = " and ".join(", ".join(names) for names in found)
-        raise DataError(f"{path}: holds {both}; keep one of them")
+        both = joined("{one} and {other}", (", ".join(names) for names in found))
+        raise DataError(message("{path}: holds {both}; keep one of them", path=path, both=both))
     if not found:
-        raise DataError(f"{path}: {_NEEDED}; it holds {', '.join([*arrays, *others]) or 'nothing'}")
+        raise DataError(
+            message(
+                "{path}: {needed}; it holds {held}",
+                path=path,
+                needed=_NEEDED,
+                held=", ".join([*arrays, *others]) or message("nothing"),
+            )
+        )
     names = found[0]
     parts, notes = [], []
     for images, labels in zip(names[::2], names[1::2], strict=True):
-        origin = f"{path} ({images})" if len(names) > 2 else str(path)
+        origin = message("{path} ({name})", path=path, name=images) if len(names) > 2 else str(path)
         pixels, note = _images(arrays, images, origin)
         parts.append((pixels, arrays[labels], origin))
         notes.append(note)
@@ -86,10 +94,10 @@ def _schemes(arrays: Mapping[str, np.ndarray]) -> list[tuple[str, ...]]:
 def _passed_over(arrays: Mapping[str, np.ndarray], others: Sequence[str], names: Sequence[str]) -> list[str]:
     left = [name for name in arrays if name not in names and name != _CHANNELS]
     validation = [name for name in left if any(name in pair for pair in _VALIDATION.values())]
-    why = "there is a test part; validation is cut from the training part"
+    why = message("there is a test part; validation is cut from the training part")
     rest = [*(name for name in left if name not in validation), *others]
-    found = [f"{some(validation)} ({why})"] if validation else []
-    return [*found, *([f"{some(rest)} (no part of a data set by the name)"] if rest else [])]
+    found = [message("{names} ({why})", names=some(validation), why=why)] if validation else []
+    return [*found, *([message("{names} (no part of a data set by the name)", names=some(rest))] if rest else [])]
 
 
 def _images(arrays: Mapping[str, np.ndarray], name: str, origin: str) -> tuple[np.ndarray, str]:
@@ -97,11 +105,13 @@ def _images(arrays: Mapping[str, np.ndarray], name: str, origin: str) -> tuple[n
     try:
         channels = check_channels(str(arrays[_CHANNELS])) if _CHANNELS in arrays else None
     except UsageError as error:
-        raise DataError(f"{origin}: {error}") from error
+        raise DataError(message("{origin}: {why}", origin=origin, why=said_by(error))) from error
     came = arrays[name]
     pixels = as_images(came, origin=origin, channels=channels, how=_HOW)
-    rounded = f"; {came.dtype} is rounded to float32" if came.dtype.kind == "f" and came.dtype.itemsize > 4 else ""
-    return pixels, reading(came.shape, pixels.shape, origin=origin, channels=channels) + rounded
+    note = reading(came.shape, pixels.shape, origin=origin, channels=channels)
+    if came.dtype.kind == "f" and came.dtype.itemsize > 4:
+        note = message("{note}; {dtype} is rounded to float32", note=note, dtype=came.dtype)
+    return pixels, note
 
 
 def _labels(parts: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> tuple[list[np.ndarray], tuple[str, ...] | None]:
@@ -110,22 +120,41 @@ def _labels(parts: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> tuple[list[n
     if not any(words):
         return [as_labels(labels, origin=origin) for _, labels, origin in parts], None
     if not all(words):
-        raise DataError(f"{parts[0][2]}: labels are words in one part and numbers in the other; write both alike")
+        raise DataError(
+            message(
+                "{origin}: labels are words in one part and numbers in the other; write both alike", origin=parts[0][2]
+            )
+        )
     texts = []
     for _, labels, origin in parts:
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
         if labels.ndim != 1:
-            raise DataError(f"{origin}: labels must be one word a sample, got an array of shape {labels.shape}")
+            raise DataError(
+                message(
+                    "{origin}: labels must be one word a sample, got an array of shape {shape}",
+                    origin=origin,
+                    shape=labels.shape,
+                )
+            )
         try:
             texts.append([label.decode() if isinstance(label, bytes) else label for label in labels.tolist()])
         except UnicodeDecodeError as error:
-            raise DataError(f"{origin}: labels are bytes that are no UTF-8; write them as text") from error
+            raise DataError(
+                message("{origin}: labels are bytes that are no UTF-8; write them as text", origin=origin)
+            ) from error
     names = tuple(sorted(set(texts[0])))
     number = {name: place for place, name in enumerate(names)}
     for text, (_, _, origin) in zip(texts, parts, strict=True):
         if unknown := [word for word in text if word not in number]:
-            raise DataError(f"{origin}: label {unknown[0]!r} is not among the training part's: {some(names)}")
+            raise DataError(
+                message(
+                    "{origin}: label {label!r} is not among the training part's: {names}",
+                    origin=origin,
+                    label=unknown[0],
+                    names=some(names),
+                )
+            )
     return [np.array([number[word] for word in text], dtype=np.int64) for text in texts], names
 
 
@@ -135,19 +164,34 @@ def _read(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, np.ndarray], 
     wanted = {name: info for name, info in members.items() if name in _KNOWN or name == _CHANNELS}
     if not wanted:
         held = ", ".join(list(members)[:_SHOWN]) + (f" … ({len(members)})" if len(members) > _SHOWN else "")
-        raise DataError(f"{path}: {_NEEDED}; it holds {held or 'nothing'}")
+        raise DataError(
+            message("{path}: {needed}; it holds {held}", path=path, needed=_NEEDED, held=held or message("nothing"))
+        )
     packed, size = sum(one.compress_size for one in wanted.values()), sum(one.file_size for one in wanted.values())
     if size > max(_ALWAYS_BYTES, _MOST_RATIO * packed):
         raise DataError(
-            f"{path}: {packed:,} bytes would unpack to {size:,}, which no pictures do; write it again, without what is "
-            "the same everywhere"
+            message(
+                "{path}: {packed:,} bytes would unpack to {size:,}, which no pictures do; write it "
+                "again, without what is the same everywhere",
+                path=path,
+                packed=packed,
+                size=size,
+            )
         )
     arrays = {}
     for name, info in wanted.items():
         with archive.open(info) as member:
             shape, dtype = _header(member)
             if member.tell() + math.prod(shape) * dtype.itemsize != info.file_size or not dtype.itemsize:
-                raise ValueError(f"{name}: its header says {dtype} of shape {shape}, its length {info.file_size} bytes")
+                raise ValueError(
+                    message(
+                        "{name}: its header says {dtype} of shape {shape}, its length {length} bytes",
+                        name=name,
+                        dtype=dtype,
+                        shape=shape,
+                        length=info.file_size,
+                    )
+                )
         with archive.open(info) as member:
             arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
     return arrays, [name for name in members if name not in wanted]
@@ -158,7 +202,9 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(member)
     if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are read with allow_pickle=True alone: they may run anything")
+        raise ValueError(
+            message("it holds Python objects, which are read with allow_pickle=True alone: they may run anything")
+        )
     return shape, dtype
 
 
@@ -167,16 +213,22 @@ def _arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         with warnings.catch_warnings(), open_plain(path) as file:
             warnings.simplefilter("ignore")  # a damaged header makes NumPy warn before it fails
             if file.read(len(_SINGLE)) == _SINGLE:
-                raise DataError(f"{path}: is a single array, not an archive; write it with numpy.savez")
+                raise DataError(
+                    message("{path}: is a single array, not an archive; write it with numpy.savez", path=path)
+                )
             with zipfile.ZipFile(file) as archive:
                 return _read(archive, path)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file") from error
+        raise DataError(message("{path}: there is no such file", path=path)) from error
     except DataError:
         raise
     except (*DAMAGED, tokenize.TokenError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{path}: not an archive that can be read ({' '.join(str(error).split())}); write it again"
+            message(
+                "{path}: not an archive that can be read ({reason}); write it again",
+                path=path,
+                reason=line_of(error),
+            )
         ) from error
 
 

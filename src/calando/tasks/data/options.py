@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calando.errors import UsageError, quote
+from calando.language import joined, message
 
 __all__ = ["Option", "Value", "names_of", "split_options"]
 
@@ -49,12 +50,30 @@ class Option:
         """The value; UsageError where it is none of the choices, or no such number."""
         if self.choices and text not in self.choices:
             near = difflib.get_close_matches(text, self.choices, n=1)
-            guess = f"; did you mean {self.name}={near[0]}?" if near else ""
-            raise UsageError(f"{of}: {self.name} must be {_either(self.choices)}, got {quote(text)}{guess}")
+            raise UsageError(
+                message(
+                    "{of}: {name} must be {either}, got {text}; did you mean {name}={near}?"
+                    if near
+                    else "{of}: {name} must be {either}, got {text}",
+                    of=of,
+                    name=self.name,
+                    either=_either(self.choices),
+                    text=quote(text),
+                    near=near[0] if near else "",
+                )
+            )
         if self.least is None:
             return text
         if not re.fullmatch(r"\d{1,9}", text) or int(text) < self.least:
-            raise UsageError(f"{of}: {self.name} must be a whole number of at least {self.least}, got {quote(text)}")
+            raise UsageError(
+                message(
+                    "{of}: {name} must be a whole number of at least {least}, got {text}",
+                    of=of,
+                    name=self.name,
+                    least=self.least,
+                    text=quote(text),
+                )
+            )
         return int(text)
 
 
@@ -87,9 +106,16 @@ def split_options(form: str, text: str, options: Sequence[Option]) -> tuple[str,
     for name, value in found:
         _refuse_unknown(form, value, known, of=of)
         if not value:
-            raise UsageError(f"{of}: {name}= has no value; write {name}={_example(known[name])}, or leave it out")
+            raise UsageError(
+                message(
+                    "{of}: {name}= has no value; write {name}={example}, or leave it out",
+                    of=of,
+                    name=name,
+                    example=_example(known[name]),
+                )
+            )
         if name in values:
-            raise UsageError(f"{of}: {name}= is given twice; keep one")
+            raise UsageError(message("{of}: {name}= is given twice; keep one", of=of, name=name))
         values[name] = known[name].read(value, of=of)
     if not _exists(path):
         _refuse_unknown(form, path, known, of=f"{form}:{text}")
@@ -120,10 +146,25 @@ def _refuse_unknown(form: str, text: str, known: Mapping[str, Option], *, of: st
         return
     name = looks[1]
     if not known:
-        raise UsageError(f"{of}: {form}: takes no options, got {quote(name)}; name the path alone")
+        raise UsageError(
+            message(
+                "{of}: {form}: takes no options, got {name}; name the path alone", of=of, form=form, name=quote(name)
+            )
+        )
     near = name if name in known else next(iter(difflib.get_close_matches(name, known, n=1)), None)
-    guess = f"; did you mean ,{near}={_example(known[near])}?" if near else ""
-    raise UsageError(f"{of}: {form}: has no option {quote(name)}{guess or ';'} its options are {', '.join(known)}")
+    raise UsageError(
+        message(
+            "{of}: {form}: has no option {name}; did you mean ,{near}={example}? its options are {known}"
+            if near
+            else "{of}: {form}: has no option {name}; its options are {known}",
+            of=of,
+            form=form,
+            name=quote(name),
+            near=near or "",
+            example=_example(known[near]) if near else "",
+            known=", ".join(known),
+        )
+    )
 
 
 def _example(option: Option) -> str:
@@ -131,7 +172,7 @@ def _example(option: Option) -> str:
 
 
 def _either(choices: Sequence[str]) -> str:
-    return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
+    return joined("{one} or {other}", [", ".join(choices[:-1]), choices[-1]] if len(choices) > 1 else choices)
 
 
 def _exists(path: str) -> bool:

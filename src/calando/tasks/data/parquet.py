@@ -15,8 +15,7 @@ Colour, size and depth are made common as `images.py` does it, over both parts t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,12 @@ from typing import Any
 import numpy as np
 
 from calando.errors import DataError, UsageError
+from calando.language import message
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import ArrayData, as_labels
 from calando.tasks.data.images import cached, decode_all
 from calando.tasks.data.options import Option
+from calando.tasks.data.parquet_columns import column_name, reading, unpacked
 from calando.tasks.data.parquet_files import Files, find_files, refuse_lone_shard
 from calando.tasks.data.parts import data_in_parts, part_of, some
 
@@ -38,14 +39,9 @@ __all__ = [
     "labelled",
     "read_encoded",
     "read_parquet",
-    "read_words",
-    "reading",
-    "unpacked",
 ]
 
 _IMAGE_NAMES = ("image", "img")
-_ALWAYS_BYTES, _MOST_RATIO = 2**28, 100  # encoded pictures are as long as they are; small files may do better
-_MOST_ROWS, _ROWS_AT_ONCE = 50_000_000, 256
 _LABEL_NAMES = ("label", "labels", "fine_label", "target")
 
 
@@ -64,11 +60,11 @@ class Kind:
     columns: tuple[str, ...]
     labels: tuple[str, ...] = _LABEL_NAMES
     option: str = "image"
-    otherwise: str = ", or target=NAME if this is a table"
+    otherwise: str = message(", or target=NAME if this is a table")
 
     def advice(self, option: str) -> str:
         """What to do where no column is there."""
-        return f"write {option}=NAME behind the path{self.otherwise}"
+        return message("write {option}=NAME behind the path{otherwise}", option=option, otherwise=self.otherwise)
 
 
 def has_parquet(folder: Path) -> bool:
@@ -90,19 +86,21 @@ def read_parquet(path: Path, *, image: str | None = None, label: str | None = No
     try:
         import pyarrow  # noqa: F401  # to say in one line that it is missing
     except ModuleNotFoundError as error:
-        raise UsageError(f"{path}: parquet files need pyarrow: pip install 'calando[parquet]'") from error
+        raise UsageError(
+            message("{path}: parquet files need pyarrow: pip install 'calando[parquet]'", path=path)
+        ) from error
     if path.is_file():
         refuse_lone_shard(path)
         files = Files((path,), (), ())
     elif path.is_dir():
         files = find_files(path)
     else:
-        raise DataError(f"{path}: there is no such file or folder")
+        raise DataError(message("{path}: there is no such file or folder", path=path))
     parts = [part for part in (files.train, files.test) if part]
     origins = [str(part[0] if len(part) == 1 else part[0].parent) for part in parts]
     image_names = _IMAGE_NAMES if image is None else (image,)
     label_names = _LABEL_NAMES if label is None else (label,)
-    kind = Kind("image", image_names, label_names)
+    kind = Kind(message("image"), image_names, label_names)
     labels, names, notes = labelled(parts, origins, kind=kind)
     notes += [*files.notes, *_chosen_columns(parts[0][0], image_names, label_names)]
     cut = len(labels[0])
@@ -112,7 +110,11 @@ def read_parquet(path: Path, *, image: str | None = None, label: str | None = No
         return decode_all(
             len(images),
             lambda i: images[i].as_py(),
-            lambda i: f"{origins[0]}, row {i}" if i < cut else f"{origins[1]}, row {i - cut}",
+            lambda i: (
+                message("{origin}, row {row}", origin=origins[0], row=i)
+                if i < cut
+                else message("{origin}, row {row}", origin=origins[1], row=i - cut)
+            ),
             fitted_on=cut,
             notes=notes,
         )
@@ -128,11 +130,22 @@ def _chosen_columns(file: Path, image_names: Sequence[str], label_names: Sequenc
 
     with reading(file):
         present = pyarrow.parquet.read_schema(file).names
-    notes = []
-    for what, known in (("image", image_names), ("label", label_names)):
+    notes: list[str] = []
+    for option, what, known in (
+        ("image", message("image"), image_names),
+        ("label", message("label"), label_names),
+    ):
         found = [name for name in known if name in present]
         if len(found) > 1:
-            notes.append(f"{what}s are read from column {found[0]}, not {some(found[1:])} (else {what}=NAME)")
+            notes.append(
+                message(
+                    "{what}s are read from column {name}, not {others} (else {option}=NAME)",
+                    what=what,
+                    name=found[0],
+                    others=some(found[1:]),
+                    option=option,
+                )
+            )
     return notes
 
 
@@ -143,13 +156,19 @@ def labelled(
     read = [[_read_labels(file, kind) for file in part] for part in parts]
     for files, origin in zip(read, origins, strict=True):
         if not any(len(labels.written) for labels in files):
-            raise DataError(f"{origin}: holds no samples; fetch it again or name another file")
+            raise DataError(message("{origin}: holds no samples; fetch it again or name another file", origin=origin))
         for labels in files:
             words = sum(isinstance(label, str) for label in labels.written)
             bad = next((label for label in labels.written if isinstance(label, list | dict | bytes)), None)
             if bad is not None or words not in (0, len(labels.written)):
                 shown = labels.written[0] if bad is None else bad
-                raise DataError(f"{origin}: labels must be whole numbers or names, got e.g. {shown!r}")
+                raise DataError(
+                    message(
+                        "{origin}: labels must be whole numbers or names, got e.g. {shown}",
+                        origin=origin,
+                        shown=repr(shown),
+                    )
+                )
     train = read[0]
     # Of the first file that has them in its metadata; else the words that occur, in order.
     names = next((labels.names for labels in train if labels.names is not None), None)
@@ -168,35 +187,62 @@ def _numbers(labels: _Labels, names: tuple[str, ...] | None, notes: list[str], *
     if labels.are_words:
         if names is None:
             raise DataError(
-                f"{labels.file}: its labels are names ({labels.written[0]!r}), those of the training part numbers "
-                "without names; write both alike"
+                message(
+                    "{file}: its labels are names ({label!r}), those of the training part numbers without "
+                    "names; write both alike",
+                    file=labels.file,
+                    label=labels.written[0],
+                )
             )
         return _by_name(labels, labels.written, names)
     if labels.names is None:
         if words and labels.written:
             raise DataError(
-                f"{labels.file}: its labels are numbers without names, those of the training part names; "
-                "write both alike"
+                message(
+                    "{file}: its labels are numbers without names, those of the training part names; write both alike",
+                    file=labels.file,
+                )
             )
         return labels.written
     if names is None or labels.names == names:
         return labels.written
     if len(set(labels.names)) < len(labels.names) or len(set(names)) < len(names):
-        raise DataError(f"{labels.file}: two of its classes, or of the training part's, share a name; write them apart")
+        raise DataError(
+            message(
+                "{file}: two of its classes, or of the training part's, share a name; write them apart",
+                file=labels.file,
+            )
+        )
     if outside := [label for label in labels.written if label not in range(len(labels.names))]:
         raise DataError(
-            f"{labels.file}: label {outside[0]!r} is none of the {len(labels.names)} classes that it names; correct it"
+            message(
+                "{file}: label {label!r} is none of the {count} classes that it names; correct it",
+                file=labels.file,
+                label=outside[0],
+                count=len(labels.names),
+            )
         )
     made = _by_name(labels, [labels.names[int(label)] for label in labels.written], names)
     if list(made) != [int(label) for label in labels.written]:
-        notes.append(f"{labels.file}: numbers the classes otherwise than the training part; renumbered by name")
+        notes.append(
+            message(
+                "{file}: numbers the classes otherwise than the training part; renumbered by name", file=labels.file
+            )
+        )
     return made
 
 
 def _by_name(labels: _Labels, words: Sequence[str], names: tuple[str, ...]) -> list[int]:
     number = {name: i for i, name in enumerate(names)}
     if unknown := sorted(set(words) - set(number)):
-        raise DataError(f"{labels.file}: label {unknown[0]!r} is not among the training part's: {', '.join(number)}")
+        raise DataError(
+            message(
+                "{file}: label {label!r} is not among the training part's: {names}",
+                file=labels.file,
+                label=unknown[0],
+                names=", ".join(number),
+            )
+        )
     return [number[word] for word in words]
 
 
@@ -219,23 +265,12 @@ def _read_labels(file: Path, kind: Kind) -> _Labels:
 
     with reading(file):
         schema = pyarrow.parquet.read_schema(file)
-        _column(schema.names, kind.columns, what=kind.what, file=file, advice=kind.advice(kind.option))
-        name = _column(schema.names, kind.labels, what="label", file=file, advice=kind.advice("label"))
+        column_name(schema.names, kind.columns, what=kind.what, file=file, advice=kind.advice(kind.option))
+        name = column_name(schema.names, kind.labels, what=message("label"), file=file, advice=kind.advice("label"))
         column = unpacked(file, name).to_pylist()
     if None in column:
-        raise DataError(f"{file}: row {column.index(None)} has no label; remove it")
+        raise DataError(message("{file}: row {row} has no label; remove it", file=file, row=column.index(None)))
     return _Labels(file, column, _class_names(schema.metadata or {}, name))
-
-
-def read_words(file: Path, name: str) -> list[Any]:
-    """A column as Python has it; DataError where it is not there."""
-    import pyarrow.parquet
-
-    with reading(file):
-        present = pyarrow.parquet.read_schema(file).names
-        return list(
-            unpacked(file, _column(present, (name,), what=name, file=file, advice="name another file")).to_pylist()
-        )
 
 
 def read_encoded(
@@ -250,86 +285,58 @@ def read_encoded(
         before = sum(map(len, chunks))
         for file in part:
             with reading(file):
-                name = _column(pyarrow.parquet.read_schema(file).names, kind.columns, what=kind.what, file=file)
+                name = column_name(pyarrow.parquet.read_schema(file).names, kind.columns, what=kind.what, file=file)
                 chunks += _encoded(unpacked(file, name), kind.what, file=file).chunks
         if (count := sum(map(len, chunks)) - before) != len(expected):
-            raise DataError(f"{origin}: holds {count} {kind.what}s but {len(expected)} labels; fetch it again")
-    return pyarrow.chunked_array(chunks, pyarrow.large_binary())
-
-
-def unpacked(file: Path, name: str) -> Any:
-    """A column, a pyarrow ChunkedArray, unpacked piece by piece: a few bytes may repeat a long value very often."""
-    import pyarrow
-    import pyarrow.parquet
-
-    chunks: list[Any] = []
-    most = max(_ALWAYS_BYTES, _MOST_RATIO * file.stat().st_size)
-    with pyarrow.parquet.ParquetFile(file) as source:
-        facts = source.metadata
-        groups = [facts.row_group(index) for index in range(facts.num_row_groups)]
-        pieces = [group.column(place) for group in groups for place in range(group.num_columns)]
-        size = sum(one.total_uncompressed_size for one in pieces if one.path_in_schema.split(".")[0] == name)
-        if facts.num_rows > _MOST_ROWS:
             raise DataError(
-                f"{file}: has {facts.num_rows:,} rows, more than the {_MOST_ROWS:,} that are read; split it"
+                message(
+                    "{origin}: holds {count} {what}s but {labels} labels; fetch it again",
+                    origin=origin,
+                    count=count,
+                    what=kind.what,
+                    labels=len(expected),
+                )
             )
-        _refuse_more(file, name, size, most)
-        # What a column unpacks to is known only while it is: a dictionary-encoded value counts once in the metadata.
-        size = 0
-        for batch in source.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[name], use_threads=False):
-            size += batch.nbytes
-            _refuse_more(file, name, size, most)
-            chunks.append(batch.column(0))
-        return pyarrow.chunked_array(chunks, source.schema_arrow.field(name).type)
-
-
-def _refuse_more(file: Path, name: str, size: int, most: int) -> None:
-    if size > most:
-        raise DataError(
-            f"{file}: column {name} unpacks to more than {most >> 20:,} MiB, which is no data set of pictures; write "
-            "it again"
-        )
-
-
-@contextmanager
-def reading(file: Path) -> Iterator[None]:
-    """Turn what pyarrow raises into a DataError of one line that names the file."""
-    import pyarrow
-
-    try:
-        yield
-    except DataError:
-        raise
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: there is no such file") from error
-    except (pyarrow.ArrowException, OSError, MemoryError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{file}: not a parquet file that can be read ({reason}); fetch it again") from error
-
-
-def _column(present: Sequence[str], known: Sequence[str], *, what: str, file: Path, advice: str = "") -> str:
-    for name in known:
-        if name in present:
-            return name
-    raise DataError(
-        f"{file}: has no {what} column ({' or '.join(known)}); its columns are {', '.join(present)}; {advice}"
-        + ("; audio:PATH reads recordings" if what == "image" and "audio" in present else "")
-    )
+    return pyarrow.chunked_array(chunks, pyarrow.large_binary())
 
 
 def _encoded(column: Any, what: str, *, file: Path) -> Any:
     import pyarrow
     import pyarrow.compute
 
-    remedy = f"save it with the {what}s embedded"
+    remedy = message("save it with the {what}s embedded", what=what)
     if pyarrow.types.is_struct(column.type):
         if column.type.get_field_index("bytes") < 0:
-            raise DataError(f"{file}: its {what}s are not stored inside it (no field 'bytes'); {remedy}")
+            raise DataError(
+                message(
+                    "{file}: its {what}s are not stored inside it (no field 'bytes'); {remedy}",
+                    file=file,
+                    what=what,
+                    remedy=remedy,
+                )
+            )
         column = pyarrow.compute.struct_field(column, "bytes")
     if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):
-        raise DataError(f"{file}: the {what} column must hold encoded {what}s as bytes, got {column.type}; {remedy}")
+        raise DataError(
+            message(
+                "{file}: the {what} column must hold encoded {what}s as bytes, got {type}; {remedy}",
+                file=file,
+                what=what,
+                type=str(column.type),
+                remedy=remedy,
+            )
+        )
     if column.null_count:
-        raise DataError(f"{file}: {column.null_count} of {len(column)} {what}s have no bytes; {remedy}")
+        raise DataError(
+            message(
+                "{file}: {lacking} of {count} {what}s have no bytes; {remedy}",
+                file=file,
+                lacking=column.null_count,
+                count=len(column),
+                what=what,
+                remedy=remedy,
+            )
+        )
     return column.cast(pyarrow.large_binary())
 
 

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calando.errors import DataError
+from calando.language import joined, message
 from calando.tasks.data.parts import PARTS, is_hidden, part_of, some
 
-__all__ = ["Files", "find_files", "refuse_lone_shard", "val_as_test"]
+__all__ = ["Files", "find_files", "passed_over_in", "refuse_lone_shard", "val_as_test"]
 
 _SHARD = re.compile(r"(?P<before>.*?)(?P<index>\d+)-of-(?P<total>\d+)(?:-[0-9a-f]{8,})?(?P<after>.*)")  # maybe a hash
 _NUMBER = re.compile(r"0\d{3,}")  # how the hub numbers what it converted: 0000.parquet, 0001.parquet
@@ -61,10 +62,15 @@ def find_files(root: Path, *, ending: str = "parquet") -> Files:
     train, test, val = ([place for place in places if place.part == part] for part in PARTS)
     if not train:
         held = some([str(file.relative_to(root)) for file in shown])
-        held = held or ("none that is not hidden" if found else "none")
+        held = held or message("none that is not hidden" if found else "none")
         raise DataError(
-            f"{root}: has no {ending} file named train*.{ending}; name a file, or a folder with such files; "
-            f"it holds {held}"
+            message(
+                "{root}: has no {ending} file named train*.{ending}; name a file, or a folder with such "
+                "files; it holds {held}",
+                root=root,
+                ending=ending,
+                held=held,
+            )
         )
     looked_at = test or val
     _refuse_several(root, train, train + looked_at)
@@ -76,11 +82,19 @@ def find_files(root: Path, *, ending: str = "parquet") -> Files:
     passed_over = []
     if test and val:
         files = some([place.file.name for place in val])
-        passed_over.append(f"{files} (there is a test part; validation is cut from the training part)")
+        passed_over.append(
+            message("{names} (there is a test part; validation is cut from the training part)", names=files)
+        )
     if other := [place.file.name for place in places if place.part is None]:
-        passed_over.append(f"{some(other)} (no part in the name)")
+        passed_over.append(message("{names} (no part in the name)", names=some(other)))
     if hidden := len(found) - len(shown):
-        passed_over.append(f"{hidden} hidden {ending} {'file' if hidden == 1 else 'files'}")
+        passed_over.append(
+            message(
+                "{count} hidden {ending} file" if hidden == 1 else "{count} hidden {ending} files",
+                count=hidden,
+                ending=ending,
+            )
+        )
     notes = () if test or not val else (val_as_test(some([place.file.name for place in val])),)
     return Files(tuple(one.file for one in train), tuple(one.file for one in looked_at), tuple(passed_over), notes)
 
@@ -91,7 +105,15 @@ def val_as_test(name: str) -> str:
     >>> val_as_test("val.csv")
     'val.csv is the test part, since there is no other; the validation part is cut from the training part'
     """
-    return f"{name} is the test part, since there is no other; the validation part is cut from the training part"
+    return message(
+        "{name} is the test part, since there is no other; the validation part is cut from the training part", name=name
+    )
+
+
+def passed_over_in(path: Path, files: Files) -> list[str]:
+    """The sentence on files that are not read; none where all are."""
+    left = joined("{one}; {other}", files.passed_over)
+    return [message("{path}: passed over: {left}", path=path, left=left)] if left else []
 
 
 def refuse_lone_shard(file: Path) -> None:
@@ -99,8 +121,12 @@ def refuse_lone_shard(file: Path) -> None:
     shard = _SHARD.fullmatch(file.stem)
     if shard and int(shard["total"]) > 1:
         raise DataError(
-            f"{file}: is one of {int(shard['total'])} shards by its name; name the folder that holds them all, or "
-            "rename the file to train on this one alone"
+            message(
+                "{file}: is one of {count} shards by its name; name the folder that holds them all, or "
+                "rename the file to train on this one alone",
+                file=file,
+                count=int(shard["total"]),
+            )
         )
 
 
@@ -122,11 +148,19 @@ def _refuse_several(root: Path, train: Sequence[_Place], used: Sequence[_Place])
         trained = {str(_home(place.file, root)) for place in train}
         if len(homes) > 1 and set(homes) == trained:
             raise DataError(
-                f"{root}: holds several configurations or data sets, in {some(homes)}; name one of these folders"
+                message(
+                    "{root}: holds several configurations or data sets, in {homes}; name one of these folders",
+                    root=root,
+                    homes=some(homes),
+                )
             )
         raise DataError(
-            f"{root}: its files belong to different configurations: {some([str(place.file) for place in used])}; "
-            "put those of one into a folder of their own, and name that folder"
+            message(
+                "{root}: its files belong to different configurations: {used}; put those of one into a "
+                "folder of their own, and name that folder",
+                root=root,
+                used=some([str(place.file) for place in used]),
+            )
         )
 
 
@@ -134,8 +168,13 @@ def _refuse_kinds(root: Path, places: Sequence[_Place]) -> None:
     if len({place.stem for place in places}) > 1:
         files = some([place.file.name for place in places])
         raise DataError(
-            f"{root}: several kinds of {PARTS[places[0].part or 'test']} files ({files}); put those of one into a "
-            "folder of their own, and name that folder"
+            message(
+                "{root}: several kinds of {part} files ({files}); put those of one into a folder of "
+                "their own, and name that folder",
+                root=root,
+                part=PARTS[places[0].part or "test"],
+                files=files,
+            )
         )
 
 
@@ -146,7 +185,14 @@ def _refuse_copies(root: Path, places: Sequence[_Place]) -> None:
         same = by_size.setdefault(size := place.file.stat().st_size, [])
         for other in same if size else ():
             if filecmp.cmp(other, place.file, shallow=False):
-                raise DataError(f"{root}: {other.name} and {place.file.name} hold the same bytes; remove one of them")
+                raise DataError(
+                    message(
+                        "{root}: {name} and {other} hold the same bytes; remove one of them",
+                        root=root,
+                        name=other.name,
+                        other=place.file.name,
+                    )
+                )
         same.append(place.file)
 
 
@@ -169,16 +215,36 @@ def _refuse_incomplete(files: Sequence[Path]) -> None:
         if gap:
             ending = files[0].suffix
             named = [f"{i:0{len(stems[0])}}{ending}" for i in gap]
-            raise DataError(f"{numbered_in}: files are missing before {max(stems)}{ending}: {some(named)}; fetch them")
+            raise DataError(
+                message(
+                    "{folder}: files are missing before {last}{ending}: {named}; fetch them",
+                    folder=numbered_in,
+                    last=max(stems),
+                    ending=ending,
+                    named=some(named),
+                )
+            )
     for (folder, before, after), shards in sets.items():
         totals, indices = {int(shard["total"]) for shard in shards}, {int(shard["index"]) for shard in shards}
         shard, total = shards[-1], max(totals)
         if len(totals) > 1:
             raise DataError(
-                f"{folder}: holds shards of several sets, {before}…-of-{' and -of-'.join(map(str, sorted(totals)))}; "
-                "keep one set there"
+                message(
+                    "{folder}: holds shards of several sets, {before}…-of-{totals}; keep one set there",
+                    folder=folder,
+                    before=before,
+                    totals=" and -of-".join(map(str, sorted(totals))),
+                )
             )
         first = 1 if total in indices and 0 not in indices else 0
         if missing := sorted(set(range(first, first + total)) - indices):
             lost = [f"{before}{i:0{len(shard['index'])}}-of-{shard['total']}{after}{files[0].suffix}" for i in missing]
-            raise DataError(f"{folder}: {len(lost)} of {total} shards are missing: {some(lost)}; fetch them")
+            raise DataError(
+                message(
+                    "{folder}: {count} of {total} shards are missing: {lost}; fetch them",
+                    folder=folder,
+                    count=len(lost),
+                    total=total,
+                    lost=some(lost),
+                )
+            )

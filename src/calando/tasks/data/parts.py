@@ -24,7 +24,7 @@ from calando.tasks.data.arrays import ArrayData, Part, described, with_test
 
 __all__ = ["PARTS", "classes_in", "data_in_parts", "is_hidden", "part_of", "printable", "repeats", "some", "summed_up"]
 
-PARTS = {"train": "training", "test": "test", "val": "validation"}
+PARTS = {"train": message("training"), "test": message("test"), "val": message("validation")}
 """Short name of a part -> its name in a sentence."""
 
 _WORDS = {
@@ -71,6 +71,8 @@ def printable(text: str) -> str:
     >>> printable("Icon\\r")
     'Icon\\\\r'
     """
+    if text.isprintable():
+        return text  # as it is: a message can still be translated
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
@@ -149,7 +151,7 @@ def summed_up(
         left = joined("{one}; {other}", map(printable, passed_over))
         summary = message("{summary}; passed over: {left}", summary=summary, left=left)
     both = [(part.images, part.labels) for part in (data.train, data.test)]
-    repeated = repeats(both[0], both[1], how="pixel by pixel") if look_for_repeats else []
+    repeated = repeats(both[0], both[1], how=message("pixel by pixel")) if look_for_repeats else []
     return replace(data, notes=(summary, *notes, *repeated))
 
 
@@ -218,9 +220,16 @@ def repeats(
     ]
     repeated = sum(bool(targets) for targets, _ in found)
     other = sum(bool(targets) and target not in targets for targets, target in found) if classes else 0
-    of_another = f", {other} of them as another class" if other else ""
-    verb = "is" if repeated == 1 else "are"
-    what = f"{repeated} of {len(found)} test samples {verb} in the training part too, {how}{of_another}"
+    of_another = message(", {other} of them as another class", other=other) if other else ""
+    what = message(
+        "{repeated} of {count} test samples is in the training part too, {how}{of_another}"
+        if repeated == 1
+        else "{repeated} of {count} test samples are in the training part too, {how}{of_another}",
+        repeated=repeated,
+        count=len(found),
+        how=how,
+        of_another=of_another,
+    )
     return [what] if repeated else []
 
 

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from calando.errors import DataError
+from calando.errors import DataError, line_of
+from calando.language import Message, message
 from calando.tasks.data.arrays import DAMAGED
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ __all__ = ["Head", "opened", "orientation_of", "read_head", "read_pixels"]
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = ("1", "F", "I", "L", "LA", "La")
 _ORIENTATION, _BITS, _SAMPLES, _KIND = 0x0112, 258, 277, 339  # tags of TIFF, of which EXIF is a part
+_ON_WHITE = message("with transparent pixels: laid on white")
+_FIRST_FRAME = message("of several frames or pages: the first is read")
+_MORE_CHANNELS = message("with channels next to red, green and blue: these are left out")
+_TURNED = message("turned as their EXIF says")
+_NOT_TURNED = message("with EXIF that cannot be read: not turned")
 _PNG_BITS = 24  # where a PNG file says how many there are in a channel
 
 
@@ -57,8 +63,13 @@ def opened(content: bytes, name: str) -> Iterator[Image.Image]:
     except (*DAMAGED, Image.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
-        reason = re.sub(r" ?<_io\.BytesIO object[^>]*>", "", " ".join(str(error).split()))
-        raise DataError(f"{name}: not an image that can be decoded ({reason}); replace or remove it") from error
+        said = line_of(error)
+        reason = said if isinstance(said, Message) else re.sub(r" ?<_io\.BytesIO object[^>]*>", "", said)
+        raise DataError(
+            message(
+                "{name}: not an image that can be decoded ({reason}); replace or remove it", name=name, reason=reason
+            )
+        ) from error
 
 
 def read_head(picture: Image.Image, content: bytes) -> Head:
@@ -89,18 +100,18 @@ def read_pixels(picture: Image.Image, content: bytes, seen: Counter[str]) -> np.
         pixels, alpha = _deep(picture, content) if depth == "deep" else _shallow(picture, content)
     white = 65535 if depth == "deep" else 255
     if alpha is not None and (alpha < white).any():
-        seen["with transparent pixels: laid on white"] += 1
+        seen[_ON_WHITE] += 1
         kind = np.dtype("int64" if depth == "deep" else "uint16")  # 255 · 255 + 127 fits into 16 bits
         wide, share = pixels.astype(kind), alpha.astype(kind)
         share = share if wide.ndim == 2 else share[:, :, None]
         pixels = ((wide * share + white * (white - share) + white // 2) // white).astype(pixels.dtype)
     if getattr(picture, "n_frames", 1) > 1:
-        seen["of several frames or pages: the first is read"] += 1
+        seen[_FIRST_FRAME] += 1
     if picture.format == "TIFF" and max(_tag(picture, _SAMPLES, (1,))) > len(picture.getbands()):
-        seen["with channels next to red, green and blue: these are left out"] += 1
+        seen[_MORE_CHANNELS] += 1
     orientation = orientation_of(picture, seen)
     if orientation > 1:
-        seen["turned as their EXIF says"] += 1
+        seen[_TURNED] += 1
     return _turned(pixels, orientation)
 
 
@@ -153,7 +164,7 @@ def _deep(picture: Image.Image, content: bytes) -> tuple[np.ndarray, np.ndarray 
     if _is_png_grey_alpha(picture, content):
         return _png_grey_alpha(content)
     if picture.mode not in ("RGB", "RGBA"):
-        raise ValueError(f"16 bits a colour of kind {picture.mode}; convert it to RGB")
+        raise ValueError(message("16 bits a colour of kind {mode}; convert it to RGB", mode=picture.mode))
     high, low = np.asarray(picture).astype(np.int64), _lower_half(picture, content)
     whole = high << 8 | low
     if picture.mode == "RGBA":
@@ -167,14 +178,14 @@ def _lower_half(picture: Image.Image, content: bytes) -> np.ndarray:
 
     with Image.open(io.BytesIO(content), formats=_FORMATS) as again:
         if again.format == "PNG" and not again.tile:
-            raise ValueError("no pixels")
+            raise ValueError(message("no pixels"))
         tiles = []
         native = "B" if sys.byteorder == "little" else "L"
         for tile in again.tile:
             arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
             kind = re.fullmatch(r"(RGB|RGBX|RGBA);16([BLN])", str(arguments[0]))
             if kind is None:
-                raise ValueError(f"16 bits a colour, stored as {arguments[0]}; convert it to RGB")
+                raise ValueError(message("16 bits a colour, stored as {mode}; convert it to RGB", mode=arguments[0]))
             other = f"{kind[1]};16{ {'B': 'L', 'L': 'B', 'N': native}[kind[2]] }"
             swapped = (other, *arguments[1:]) if isinstance(tile[3], tuple) else other
             tiles.append(type(tile)(tile[0], tile[1], tile[2], swapped))
@@ -224,7 +235,7 @@ def orientation_of(picture: Image.Image, seen: Counter[str] | None = None) -> in
         value = picture.getexif().get(_ORIENTATION)
     except Exception:  # whatever Pillow raises for a damaged block: the pixels are whole
         if seen is not None:
-            seen["with EXIF that cannot be read: not turned"] += 1
+            seen[_NOT_TURNED] += 1
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

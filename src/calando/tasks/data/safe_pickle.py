@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from calando.errors import DataError
+from calando.errors import DataError, line_of
+from calando.language import message
 from calando.tasks.data.arrays import DAMAGED
 
 __all__ = ["load_arrays"]
@@ -31,7 +32,7 @@ _ADMITTED = frozenset(
         *("GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"),
     )
 )
-_MOST_INSTRUCTIONS, _MOST_NUMBER = 200_000, 2**60
+_MOST_INSTRUCTIONS, _MOST_NUMBER, _LONGEST_REASON = 200_000, 2**60, 160
 _MEMO = frozenset(("PUT", "LONG_BINPUT"))
 
 
@@ -40,7 +41,7 @@ class _Type:
 
     def __init__(self, code: object, *_: object) -> None:
         if code not in ("u1", b"u1"):
-            raise pickle.UnpicklingError("holds an array whose type is not unsigned bytes")
+            raise pickle.UnpicklingError(message("holds an array whose type is not unsigned bytes"))
 
     def __setstate__(self, state: object) -> None:
         """Byte order and alignment mean nothing for single bytes."""
@@ -53,7 +54,7 @@ class _Array:
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
-            raise pickle.UnpicklingError("holds an array of unknown form")
+            raise pickle.UnpicklingError(message("holds an array of unknown form"))
         _, shape, kind, fortran, content = state
         sizes = isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
         if (
@@ -62,7 +63,7 @@ class _Array:
             or not isinstance(content, bytes | str)
             or math.prod(shape) != len(content)
         ):
-            raise pickle.UnpicklingError("holds an array whose bytes do not fit its shape")
+            raise pickle.UnpicklingError(message("holds an array whose bytes do not fit its shape"))
         self._state = shape, bool(fortran), content
 
     def pixels(self) -> np.ndarray | None:
@@ -86,7 +87,7 @@ class _Function:
         return self._call(arguments)
 
     def __setstate__(self, state: object) -> None:
-        raise pickle.UnpicklingError("tries to change a function")
+        raise pickle.UnpicklingError(message("tries to change a function"))
 
 
 class _Reader(pickle.Unpickler):
@@ -110,16 +111,22 @@ class _Reader(pickle.Unpickler):
 
     def _bytes(self, arguments: tuple[object, ...]) -> bytes:
         if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
-            raise pickle.UnpicklingError("holds text in an unknown encoding")
+            raise pickle.UnpicklingError(message("holds text in an unknown encoding"))
         self._left -= len(arguments[0])
         if self._left < 0:
-            raise pickle.UnpicklingError("unpacks to more than it holds")
+            raise pickle.UnpicklingError(message("unpacks to more than it holds"))
         return arguments[0].encode("latin1")
 
     def find_class(self, module_name: str, global_name: str, /) -> object:
         """A stand-in; any other name is refused."""
         if (module_name, global_name) not in self._names:
-            raise pickle.UnpicklingError(f"names {module_name}.{global_name}, which such data do not need")
+            raise pickle.UnpicklingError(
+                message(
+                    "names {module_name}.{global_name}, which such data do not need",
+                    module_name=module_name,
+                    global_name=global_name,
+                )
+            )
         return self._names[module_name, global_name]
 
 
@@ -142,15 +149,19 @@ def load_arrays(content: bytes, *, origin: str) -> dict[str, object]:
             _check_instructions(content)
         data = _Reader(content).load()
         if not isinstance(data, dict):
-            raise pickle.UnpicklingError("does not hold a dict")
+            raise pickle.UnpicklingError(message("does not hold a dict"))
         return {_text(key): value.pixels() if isinstance(value, _Array) else value for key, value in data.items()}
     except (*DAMAGED, AttributeError, pickle.UnpicklingError) as error:
-        raise DataError(f"{origin}: {' '.join(str(error).split())[:160]}; it is damaged or not trustworthy") from error
+        reason = line_of(error)
+        reason = reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON]
+        raise DataError(
+            message("{origin}: {reason}; it is damaged or not trustworthy", origin=origin, reason=reason)
+        ) from error
 
 
 def _text(key: object) -> str:
     if not isinstance(key, str | bytes):
-        raise pickle.UnpicklingError("holds a dict whose keys are not text")
+        raise pickle.UnpicklingError(message("holds a dict whose keys are not text"))
     return key.decode("latin1") if isinstance(key, bytes) else key
 
 
@@ -159,10 +170,18 @@ def _check_instructions(content: bytes) -> None:
 
     for place, (opcode, argument, _) in enumerate(pickletools.genops(content)):
         if place >= _MOST_INSTRUCTIONS:
-            raise pickle.UnpicklingError(f"has over {_MOST_INSTRUCTIONS:,} instructions, which such data do not need")
+            raise pickle.UnpicklingError(
+                message(
+                    "has over {most:,} instructions, which such data do not need",
+                    most=_MOST_INSTRUCTIONS,
+                )
+            )
         if isinstance(argument, int) and abs(argument) >= _MOST_NUMBER:
-            raise pickle.UnpicklingError("holds a number that is no label")  # keys like it would collide
+            raise pickle.UnpicklingError(message("holds a number that is no label"))  # keys like it would collide
         if opcode.name not in _ADMITTED:
-            raise pickle.UnpicklingError(f"uses the instruction {opcode.name}, which such data do not need")
+            raise pickle.UnpicklingError(
+                message("uses the instruction {name}, which such data do not need", name=opcode.name)
+            )
         if opcode.name in _MEMO and isinstance(argument, int) and argument > len(content):
-            raise pickle.UnpicklingError("numbers its parts beyond its own length")  # would reserve memory for them
+            # It would reserve memory for them.
+            raise pickle.UnpicklingError(message("numbers its parts beyond its own length"))

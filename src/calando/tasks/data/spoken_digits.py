@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError
+from calando.language import message
 from calando.tasks.data import DataEntry, Download, Layout
 from calando.tasks.data.audio import AudioData, AudioForm, Listed, audio_data, with_note
 from calando.tasks.data.audio_files import contents_of, leave_out, parts_by_speaker, recordings_in
@@ -43,7 +44,7 @@ _DIGITS = tuple("0123456789")
 _FOLDER = "recordings"
 _NAME = re.compile(r"([0-9])_([a-z]+)_([0-9]{1,4})\.wav")
 _TEST_TAKES = 5
-_OFFICIAL = "the official test part is of speakers who are in training too; fsdd-test-NAME is not"
+_OFFICIAL: str = message("the official test part is of speakers who are in training too; fsdd-test-NAME is not")
 _HOST = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 
 
@@ -60,7 +61,12 @@ def read_fsdd(folder: Path, *, test_speaker: str | None = None) -> AudioData:
     files = find_files(folder)
     listed, _, notes = recordings_in(files)
     if len(listed) != 2 or max(int(part.labels.max()) for part in listed) >= len(_DIGITS):
-        raise DataError(f"{folder}: is not the Free Spoken Digit Dataset: two parts of the digits 0 … 9 are needed")
+        raise DataError(
+            message(
+                "{folder}: is not the Free Spoken Digit Dataset: two parts of the digits 0 … 9 are needed",
+                folder=folder,
+            )
+        )
     parts, about = (listed, _OFFICIAL) if test_speaker is None else leave_out(files, listed, test_speaker, path=folder)
     data = audio_data(folder, parts, form=_FORM, class_names=_DIGITS, passed_over=files.passed_over, notes=notes)
     return with_note(data, about)
@@ -85,7 +91,7 @@ def read_recordings(folder: Path, *, test_speaker: str | None = None) -> AudioDa
     official = [
         Listed(
             name,
-            f"{folder / _FOLDER}, {name}",
+            message("{path}, {what}", path=folder / _FOLDER, what=message(name)),
             contents_of([file for _, _, _, file in rows]),
             np.array([digit for digit, _, _, _ in rows], np.int64),
         )

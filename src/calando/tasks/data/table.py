@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 
 from calando.errors import DataError, quote
+from calando.language import joined, message
 from calando.sizes import MOST
 from calando.tasks.data.columns import Column, look_at
 from calando.tasks.data.csv_file import Table
@@ -62,22 +63,47 @@ def table_data(text: str, train: Table, test: Table | None, options: Mapping[str
     chosen = _chosen(train, target, options)
     if test is not None and target not in test.columns:
         raise DataError(
-            f"{test.origin}: has no column {quote(target)}, so nothing can be judged on it; name {train.origin} alone: "
-            "a fifth of it is the test part then"
+            message(
+                "{origin}: has no column {target}, so nothing can be judged on it; name {train} alone: "
+                "a fifth of it is the test part then",
+                origin=test.origin,
+                target=quote(target),
+                train=train.origin,
+            )
         )
     columns = [_look(train, name, chosen, options) for name in train.columns if name not in ("", target)]
     used = [column for column in columns if column.kind != "left out" and column.name not in chosen["without"]]
-    gone = [f"{column.name} ({column.why})" for column in columns if column.kind == "left out"]
-    gone += [f"{name} (as asked)" for name in chosen["without"]]
+    gone = [
+        message("{name} ({why})", name=column.name, why=column.why) for column in columns if column.kind == "left out"
+    ]
+    gone += [message("{name} (as asked)", name=name) for name in chosen["without"]]
     goal = _look_at_target(train, target, chosen, options)
     if not used:
-        raise DataError(f"{train.origin}: no column is left to learn from; left out are {'; '.join(gone) or 'none'}")
+        raise DataError(
+            message(
+                "{origin}: no column is left to learn from; left out are {gone}",
+                origin=train.origin,
+                gone=joined("{one}; {other}", gone) or message("none"),
+            )
+        )
     notes = [note for column in [goal, *used] for note in column.notes]
     if test is not None:
         if lost := [column.name for column in used if column.name not in test.columns]:
-            raise DataError(f"{test.origin}: has no column {quote(lost[0])}, which the training part has")
+            raise DataError(
+                message(
+                    "{origin}: has no column {name}, which the training part has",
+                    origin=test.origin,
+                    name=quote(lost[0]),
+                )
+            )
         if more := [name for name in test.columns if name not in train.columns]:
-            notes.append(f"{test.origin}: columns that the training part has not are passed over: {some(more)}")
+            notes.append(
+                message(
+                    "{origin}: columns that the training part has not are passed over: {more}",
+                    origin=test.origin,
+                    more=some(more),
+                )
+            )
     train = _complete(train, [goal, *used], goal, options, notes)
     test = None if test is None else _complete(test, [goal, *used], goal, options, notes)
     found = targets_of(train, test, goal, options)
@@ -91,7 +117,7 @@ def table_data(text: str, train: Table, test: Table | None, options: Mapping[str
     notes += [found.note]
     tables, classes = (train, test), found.class_names is not None
     cells = cells_of(train, test, used)
-    last_notes = [f"columns left out: {'; '.join(gone)}"] if gone else []
+    last_notes: list[str] = [message("columns left out: {gone}", gone=joined("{one}; {other}", gone))] if gone else []
     last_notes += [*train.notes, *(() if cut else test.notes)]
 
     def fitted(rows: np.ndarray, repeated: Sequence[str] | None = None) -> SampleData:
@@ -100,7 +126,7 @@ def table_data(text: str, train: Table, test: Table | None, options: Mapping[str
         summary, targets, moments = _finished(text, tables, found, rows, cut=cut, last=last)
         if repeated is None:
             both = [(x, y) for x, y in zip(inputs, targets, strict=True)]
-            repeated = repeats(*both, how="in every column", classes=classes)
+            repeated = repeats(*both, how=message("in every column"), classes=classes)
         parts = [SamplePart(x, y, part.origin) for x, y, part in zip(inputs, targets, tables, strict=True)]
         return SampleData(
             train=parts[0],
@@ -125,12 +151,21 @@ def table_data(text: str, train: Table, test: Table | None, options: Mapping[str
 def _target_name(text: str, table: Table, options: Mapping[str, Value]) -> str:
     names = list(table.columns)
     if len(names) < 2:
-        raise DataError(f"{table.origin}: has one column; a table needs one to predict and one to predict it from")
+        raise DataError(
+            message(
+                "{origin}: has one column; a table needs one to predict and one to predict it from", origin=table.origin
+            )
+        )
     if "target" not in options:
         likely = next((name for word in _LIKELY for name in names if name.lower() == word), names[-1])
         raise DataError(
-            f"{table.origin}: which column is predicted? its columns are {some([quote(n) for n in names], most=12)}; "
-            f"write e.g. {text},target={likely}"
+            message(
+                "{origin}: which column is predicted? its columns are {names}; write e.g. {text},target={likely}",
+                origin=table.origin,
+                names=some([quote(n) for n in names], most=12),
+                text=text,
+                likely=likely,
+            )
         )
     name = str(options["target"])
     if name not in names:
@@ -141,9 +176,15 @@ def _target_name(text: str, table: Table, options: Mapping[str, Value]) -> str:
 def _no_column(table: Table, option: str, name: str) -> str:
     names = list(table.columns)
     near = [n for n in names if n.lower() == name.lower()] or get_close_matches(name, names, n=1)
-    guess = f"; did you mean {option}={near[0]}?" if near else ";"
-    return (
-        f"{table.origin}: has no column {quote(name)}{guess} its columns are {some([quote(n) for n in names], most=12)}"
+    return message(
+        "{origin}: has no column {name}; did you mean {option}={near}? its columns are {names}"
+        if near
+        else "{origin}: has no column {name}; its columns are {names}",
+        origin=table.origin,
+        name=quote(name),
+        option=option,
+        near=near[0] if near else "",
+        names=some([quote(n) for n in names], most=12),
     )
 
 
@@ -157,9 +198,23 @@ def _chosen(table: Table, target: str, options: Mapping[str, Value]) -> dict[str
             if name not in table.columns:
                 raise DataError(_no_column(table, option, name))
             if name == target and option == "without":
-                raise DataError(f"{table.origin}: {quote(name)} is the target, so it cannot be left out by without=")
+                raise DataError(
+                    message(
+                        "{origin}: {name} is the target, so it cannot be left out by without=",
+                        origin=table.origin,
+                        name=quote(name),
+                    )
+                )
             if name in seen:
-                raise DataError(f"{table.origin}: {option}={name} and {seen[name]}={name} contradict; keep one")
+                raise DataError(
+                    message(
+                        "{origin}: {option}={name} and {other}={name} contradict; keep one",
+                        origin=table.origin,
+                        option=option,
+                        name=name,
+                        other=seen[name],
+                    )
+                )
             seen[name] = option
     return chosen
 
@@ -179,8 +234,15 @@ def _look_at_target(
     decimal = options.get("decimal")
     found = look_at(table, name, forced=how, decimal=None if decimal is None else str(decimal), is_target=True)  # type: ignore[arg-type]
     if found.kind in ("left out", "dates"):
-        what = "empty" if found.kind == "left out" else "dates"
-        raise DataError(f"{table.origin}: the target {quote(name)} is {what}; name a column of numbers or words")
+        what = message("empty" if found.kind == "left out" else "dates")
+        raise DataError(
+            message(
+                "{origin}: the target {name} is {what}; name a column of numbers or words",
+                origin=table.origin,
+                name=quote(name),
+                what=what,
+            )
+        )
     return found
 
 
@@ -199,23 +261,43 @@ def _complete(
     any_empty = np.logical_or.reduce(list(empty.values()))
     if how == "drop" and any_empty.any():
         if any_empty.all():
-            raise DataError(f"{table.origin}: every row has an empty cell, so missing=drop leaves none")
-        notes.append(f"{table.origin}: {int(any_empty.sum())} of {len(table)} rows have an empty cell and are left out")
+            raise DataError(
+                message("{origin}: every row has an empty cell, so missing=drop leaves none", origin=table.origin)
+            )
+        notes.append(
+            message(
+                "{origin}: {empty} of {count} rows have an empty cell and are left out",
+                origin=table.origin,
+                empty=int(any_empty.sum()),
+                count=len(table),
+            )
+        )
         return _rows(table, np.flatnonzero(~any_empty))
     if empty[goal.name].any():
         row = int(empty[goal.name].argmax())
         raise DataError(
-            f"{table.place(row, goal.name)}: the target is empty ({int(empty[goal.name].sum())} of {len(table)} rows); "
-            "correct it, or leave such rows out with missing=drop"
+            message(
+                "{place}: the target is empty ({empty} of {count} rows); correct it, or leave such rows "
+                "out with missing=drop",
+                place=table.place(row, goal.name),
+                empty=int(empty[goal.name].sum()),
+                count=len(table),
+            )
         )
     holes = {name: int(those.sum()) for name, those in empty.items() if those.any()}
     if holes and how == "refuse":
         name = min(holes, key=lambda one: int(empty[one].argmax()))
         counted = some([f"{name} {count}" for name, count in holes.items()])
         raise DataError(
-            f"{table.place(int(empty[name].argmax()), name)}: is empty (of {len(table)} rows: {counted}); fill such "
-            f"cells with missing=mean or missing=median, leave the rows out with missing=drop, or the columns with "
-            f"without={'+'.join(holes)}"
+            message(
+                "{place}: is empty (of {count} rows: {counted}); fill such cells with missing=mean or "
+                "missing=median, leave the rows out with missing=drop, or the columns with "
+                "without={names}",
+                place=table.place(int(empty[name].argmax()), name),
+                count=len(table),
+                counted=counted,
+                names="+".join(holes),
+            )
         )
     return table
 
@@ -234,14 +316,20 @@ def _cut(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows that are trained on, and the test part's."""
     if len(labels) < 5:
-        raise DataError(f"{table.origin}: has {len(labels)} rows; give at least 5, of which one is the test part")
+        raise DataError(
+            message(
+                "{origin}: has {count} rows; give at least 5, of which one is the test part",
+                origin=table.origin,
+                count=len(labels),
+            )
+        )
     if last:
         count = max(round(TEST_FRACTION * len(labels)), 1)
         return np.arange(len(labels) - count), np.arange(len(labels) - count, len(labels))
     strata = labels if names is not None else np.zeros(len(labels), np.int64)
     if names is not None:
         check_enough(labels, cut=WHOLE_CUT, names=names)
-    return hold_out(strata, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what="test part")
+    return hold_out(strata, fraction=TEST_FRACTION, purpose=Purpose.TEST_SPLIT, what=WHOLE_CUT[0])
 
 
 # What was read
@@ -253,17 +341,29 @@ def _finished(
     """The summary; the targets as they are trained on; mean and standard deviation of numbers."""
     assert found.test is not None
     path = text.partition(":")[2]
-    how = (", the last fifth of the rows" if last else ", a fifth of the whole") if cut else ""
+    how = message(", the last fifth of the rows" if last else ", a fifth of the whole") if cut else ""
     if found.class_names is not None:
         parts = {"train": found.train, "test": found.test}
-        summary = f"{path}: {classes_in(parts, dict(enumerate(found.class_names)))}{how}"
+        classes = classes_in(parts, dict(enumerate(found.class_names)))
+        summary = message("{path}: {classes}{how}", path=path, classes=classes, how=how)
         return summary, (found.train, found.test), None
     mean, std = float(found.train[rows].mean()), float(found.train[rows].std())
     if not 0 < std <= MOST or abs(mean) > MOST:
         raise DataError(
-            f"{tables[0].origin}: the target has mean {mean:.3g} and standard deviation {std:.3g} in the training "
-            "part, which cannot be standardised; correct it"
+            message(
+                "{origin}: the target has mean {mean:.3g} and standard deviation {std:.3g} in the "
+                "training part, which cannot be standardised; correct it",
+                origin=tables[0].origin,
+                mean=mean,
+                std=std,
+            )
         )
     both = [((part - mean) / std).astype(np.float32)[:, None] for part in (found.train, found.test)]
-    counted = f"train {len(found.train):,}, test {len(found.test):,} rows{how}"
-    return f"{path}: {counted}", (both[0], both[1]), (mean, std)
+    summary = message(
+        "{path}: train {train:,}, test {test:,} rows{how}",
+        path=path,
+        train=len(found.train),
+        test=len(found.test),
+        how=how,
+    )
+    return summary, (both[0], both[1]), (mean, std)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from calando.errors import DataError, quote
+from calando.language import message
 from calando.sizes import MOST
 from calando.tasks.data.columns import MISSING, Column
 from calando.tasks.data.csv_file import Table
@@ -65,8 +66,14 @@ def features_of(
             mean, std = float(fitted.mean()), float(fitted.std())
         if not max(abs(mean), std) <= MOST:
             raise DataError(
-                f"{train.origin}: column {quote(column.name)} has mean {mean:.3g} and standard deviation {std:.3g}, "
-                "which single precision cannot normalise; scale it to values of a size near 1"
+                message(
+                    "{origin}: column {name} has mean {mean:.3g} and standard deviation {std:.3g}, which "
+                    "single precision cannot normalise; scale it to values of a size near 1",
+                    origin=train.origin,
+                    name=quote(column.name),
+                    mean=mean,
+                    std=std,
+                )
             )
         if std <= 1e-12 * abs(mean) or std == 0:
             constant.append(column.name)
@@ -76,24 +83,59 @@ def features_of(
         for table, values, came in zip(tables, made[-1], both, strict=True):
             if (far := np.flatnonzero(~(np.abs(values[:, 0]) <= MOST))).size:
                 raise DataError(
-                    f"{table.place(int(far[0]), column.name)}: {came[far[0]]:g} is beyond all that is trained on "
-                    f"(mean {mean:.3g}, standard deviation {std:.3g}); correct it"
+                    message(
+                        "{place}: {value:g} is beyond all that is trained on (mean {mean:.3g}, standard deviation "
+                        "{std:.3g}); correct it",
+                        place=table.place(int(far[0]), column.name),
+                        value=came[far[0]],
+                        mean=mean,
+                        std=std,
+                    )
                 )
     if constant:
-        notes.append(f"columns left out, which are the same everywhere in the training part: {some(constant)}")
-    if not made:
-        raise DataError(f"{train.origin}: no column is left to learn from: {some(constant)} do not vary")
-    for what, named in (
-        ("numeric {}, standardised by the training part", scaled),
-        ("{} of dates, read as days and standardised", dates),
-        ("categorical {}, one-hot", hot),
-    ):
-        if named:
-            notes.append(
-                f"{len(named)} {what.format('column' if len(named) == 1 else 'columns')}: {some(named, most=20)}"
+        notes.append(
+            message(
+                "columns left out, which are the same everywhere in the training part: {names}",
+                names=some(constant),
             )
+        )
+    if not made:
+        raise DataError(
+            message(
+                "{origin}: no column is left to learn from: {names} do not vary",
+                origin=train.origin,
+                names=some(constant),
+            )
+        )
+    notes += _used(scaled, dates, hot)
     train_part, test_part = (np.concatenate(part, axis=1).astype(np.float32) for part in zip(*made, strict=True))
     return train_part, test_part
+
+
+def _used(scaled: Sequence[str], dates: Sequence[str], hot: Sequence[str]) -> list[str]:
+    """What became of the columns, a sentence a kind."""
+    counts = [{"count": len(named), "names": some(named, most=20)} for named in (scaled, dates, hot)]
+    said = [
+        message(
+            "{count} numeric column, standardised by the training part: {names}"
+            if len(scaled) == 1
+            else "{count} numeric columns, standardised by the training part: {names}",
+            **counts[0],
+        ),
+        message(
+            "{count} column of dates, read as days and standardised: {names}"
+            if len(dates) == 1
+            else "{count} columns of dates, read as days and standardised: {names}",
+            **counts[1],
+        ),
+        message(
+            "{count} categorical column, one-hot: {names}"
+            if len(hot) == 1
+            else "{count} categorical columns, one-hot: {names}",
+            **counts[2],
+        ),
+    ]
+    return [one for one, named in zip(said, (scaled, dates, hot), strict=True) if named]
 
 
 def _filled(
@@ -110,12 +152,23 @@ def _filled(
         how = str(options.get("missing"))
         assert how in ("mean", "median")
         if np.isnan(first[rows]).all():
-            raise DataError(f"{train.origin}: column {quote(column.name)} is empty in every row that is trained on")
+            raise DataError(
+                message(
+                    "{origin}: column {name} is empty in every row that is trained on",
+                    origin=train.origin,
+                    name=quote(column.name),
+                )
+            )
         value = float(np.nanmean(first[rows]) if how == "mean" else np.nanmedian(first[rows]))
         first, second = (np.where(np.isnan(part), value, part) for part in parts)
-        shown = "2024-03-01 as days" if column.kind == "dates" else f"{value:.4g}"
-        what = f"the training part's {how}" + ("" if column.kind == "dates" else f", {shown}")
-        notes.append(f"column {column.name}: {holes} empty cells are filled with {what}")
+        what = message("the training part's {how}", how=message(how))
+        if column.kind != "dates":
+            what = message("{what}, {value:.4g}", what=what, value=value)
+        notes.append(
+            message(
+                "column {name}: {holes} empty cells are filled with {what}", name=column.name, holes=holes, what=what
+            )
+        )
     return first, second
 
 
@@ -130,12 +183,21 @@ def _one_hot(
     names = sorted({parts[0][row] for row in rows.tolist()})
     number = {name: place for place, name in enumerate(names)}
     if MISSING in number and (holes := sum(part.count(MISSING) for part in parts)):
-        notes.append(f"column {column.name}: {holes} empty cells are a category of their own")
-    for what, table, words in zip((", not trained on", ""), tables, parts, strict=True):
+        notes.append(
+            message("column {name}: {holes} empty cells are a category of their own", name=column.name, holes=holes)
+        )
+    for what, table, words in zip((message(", not trained on"), ""), tables, parts, strict=True):
         if unknown := [word for word in words if word not in number]:
             notes.append(
-                f"{table.origin}{what}: column {column.name} has categories that the training part has not, in "
-                f"{len(unknown)} rows ({some(sorted({quote(word) for word in unknown}))}): there none is set"
+                message(
+                    "{origin}{what}: column {name} has categories that the training part has not, in {count} "
+                    "rows ({names}): there none is set",
+                    origin=table.origin,
+                    what=what,
+                    name=column.name,
+                    count=len(unknown),
+                    names=some(sorted({quote(word) for word in unknown})),
+                )
             )
     both = []
     for part in parts:

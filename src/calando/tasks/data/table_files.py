@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from calando.errors import DataError, UsageError, quote
+from calando.language import message
 from calando.tasks.data import DataEntry
 from calando.tasks.data.csv_file import DELIMITERS, ENCODINGS, MOST_CELLS, Table, read_csv
 from calando.tasks.data.options import Option, Value
-from calando.tasks.data.parquet_files import find_files, refuse_lone_shard
+from calando.tasks.data.parquet_files import find_files, passed_over_in, refuse_lone_shard
 from calando.tasks.data.parts import some
 from calando.tasks.data.samples import SampleData
 from calando.tasks.data.table import TABLE_OPTIONS, table_data
@@ -70,15 +71,17 @@ def _read(form: str, path: Path, read: Callable[[Path], Table], options: dict[st
     elif path.is_dir():
         files = find_files(path, ending=form)
         parts = [part for part in (files.train, files.test) if part]
-        notes += [f"{path}: passed over: {'; '.join(files.passed_over)}"] if files.passed_over else []
-        notes += files.notes
+        notes += [*passed_over_in(path, files), *files.notes]
     else:
-        behind = (
-            "; write options as NAME=VALUE"
-            if "," in path.name and path.with_name(path.name.split(",")[0]).exists()
-            else ""
+        options_follow = "," in path.name and path.with_name(path.name.split(",")[0]).exists()
+        raise DataError(
+            message(
+                "{path}: there is no such file or folder; write options as NAME=VALUE"
+                if options_follow
+                else "{path}: there is no such file or folder",
+                path=path,
+            )
         )
-        raise DataError(f"{path}: there is no such file or folder{behind}")
     tables = [_joined([read(file) for file in part]) for part in parts]
     made = table_data(f"{form}:{path}", tables[0], tables[1] if len(tables) > 1 else None, options)
     return replace(made, notes=(*made.notes, *notes))
@@ -92,7 +95,12 @@ def _joined(tables: Sequence[Table]) -> Table:
     for other in tables[1:]:
         if differ := sorted(set(first.columns) ^ set(other.columns)):
             raise DataError(
-                f"{other.origin}: its columns differ from those of {first.origin}: {some([quote(n) for n in differ])}"
+                message(
+                    "{origin}: its columns differ from those of {first}: {names}",
+                    origin=other.origin,
+                    first=first.origin,
+                    names=some([quote(n) for n in differ]),
+                )
             )
     columns = {name: [cell for table in tables for cell in table.columns[name]] for name in first.columns}
     notes = tuple(note for table in tables for note in table.notes)
@@ -105,8 +113,10 @@ def _parquet(path: Path) -> Table:
         import pyarrow
         import pyarrow.parquet
     except ModuleNotFoundError as error:
-        raise UsageError(f"{path}: parquet files need pyarrow: pip install 'calando[parquet]'") from error
-    from calando.tasks.data.parquet import reading, unpacked
+        raise UsageError(
+            message("{path}: parquet files need pyarrow: pip install 'calando[parquet]'", path=path)
+        ) from error
+    from calando.tasks.data.parquet_columns import reading, unpacked
 
     with reading(path):
         facts = pyarrow.parquet.read_metadata(path)
@@ -114,15 +124,27 @@ def _parquet(path: Path) -> Table:
         nested = [one.name for one in schema if pyarrow.types.is_nested(one.type) or _is_bytes(one.type)]
         kept = [name for name in schema.names if name not in nested]
         if "" in schema.names:
-            raise DataError(f"{path}: column {schema.names.index('') + 1} has no name; give it one")
+            raise DataError(
+                message(
+                    "{path}: column {number} has no name; give it one", path=path, number=schema.names.index("") + 1
+                )
+            )
         if not kept:
-            raise DataError(f"{path}: has no column of plain values; it has {some(schema.names)}")
+            raise DataError(
+                message("{path}: has no column of plain values; it has {names}", path=path, names=some(schema.names))
+            )
         if len(set(kept)) < len(kept):
-            raise DataError(f"{path}: two columns share a name; name them apart")
+            raise DataError(message("{path}: two columns share a name; name them apart", path=path))
         if len(kept) * facts.num_rows > MOST_CELLS:
-            raise DataError(f"{path}: has more than {MOST_CELLS:,} cells; give a smaller file, or a torch Dataset")
+            raise DataError(
+                message(
+                    "{path}: has more than {most:,} cells; give a smaller file, or a torch Dataset",
+                    path=path,
+                    most=MOST_CELLS,
+                )
+            )
         if not facts.num_rows:
-            raise DataError(f"{path}: holds no rows")
+            raise DataError(message("{path}: holds no rows", path=path))
         categorical = _categorical(schema.metadata or {})
         columns: dict[str, list[str]] = {}
         typed: dict[str, Literal["categories", "texts"]] = {}
@@ -135,14 +157,25 @@ def _parquet(path: Path) -> Table:
             elif kind.is_string(column.type) or kind.is_large_string(column.type) or kind.is_string_view(column.type):
                 typed[name] = "texts"
             elif kind.is_duration(column.type):
-                notes.append(f"{path}: column {name} is times that pass, read as seconds")
-            columns[name] = _cells(column, f"{path}: column {name}")
+                notes.append(message("{path}: column {name} is times that pass, read as seconds", path=path, name=name))
+            columns[name] = _cells(column, message("{path}: column {name}", path=path, name=name))
             if len(columns[name]) != facts.num_rows:  # pyarrow reads a damaged column as far as it goes
                 raise DataError(
-                    f"{path}: column {name} has {len(columns[name])} of {facts.num_rows} rows: the file is damaged; "
-                    "write or fetch it again"
+                    message(
+                        "{path}: column {name} has {count} of {rows} rows: the file is damaged; write or "
+                        "fetch it again",
+                        path=path,
+                        name=name,
+                        count=len(columns[name]),
+                        rows=facts.num_rows,
+                    )
                 )
-    notes += [f"{path}: columns of lists, structs or bytes are passed over: {some(nested)}"] if nested else []
+    if nested:
+        notes.append(
+            message(
+                "{path}: columns of lists, structs or bytes are passed over: {names}", path=path, names=some(nested)
+            )
+        )
     return Table(columns, range(facts.num_rows), "row", str(path), tuple(notes), typed)
 
 
@@ -178,7 +211,10 @@ def _cells(column: Any, origin: str) -> list[str]:
         return [_cell(value) for value in column.to_pylist()]
     except OverflowError as error:
         raise DataError(
-            f"{origin} has a date outside the years 1 to 9999; correct it, or leave the column out of the file"
+            message(
+                "{origin} has a date outside the years 1 to 9999; correct it, or leave the column out of the file",
+                origin=origin,
+            )
         ) from error
 
 

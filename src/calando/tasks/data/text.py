@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from calando.errors import DataError, quote
+from calando.language import message
 from calando.tasks.data import DataEntry
 from calando.tasks.data.arrays import content_of
 from calando.tasks.data.csv_file import ENCODINGS, refuse_other_encoding
 from calando.tasks.data.options import Option, Value
-from calando.tasks.data.parquet_files import find_files
+from calando.tasks.data.parquet_files import find_files, passed_over_in
 from calando.tasks.data.parts import printable
 from calando.tasks.data.samples import SampleData, SamplePart
 from calando.tasks.labels import TEST_FRACTION
@@ -30,7 +31,7 @@ __all__ = ["ENTRIES", "read_text"]
 
 LENGTH = 64
 _MOST_BYTES, _SHOWN = 2**28, 24
-_ADVICE = "; give a smaller file, or a torch Dataset, which is read sample by sample"
+_ADVICE = message("; give a smaller file, or a torch Dataset, which is read sample by sample")
 
 
 def read_text(path: Path, **options: Value) -> SampleData:
@@ -45,27 +46,41 @@ def read_text(path: Path, **options: Value) -> SampleData:
     if path.is_dir():
         files = find_files(path, ending="txt")
         if not files.test:
-            raise DataError(f"{path}: has train*.txt but no test*.txt; name the one file, whose last fifth is cut off")
-        notes += [f"{path}: passed over: {'; '.join(files.passed_over)}"] if files.passed_over else []
-        notes += files.notes
+            raise DataError(
+                message(
+                    "{path}: has train*.txt but no test*.txt; name the one file, whose last fifth is cut off", path=path
+                )
+            )
+        notes += [*passed_over_in(path, files), *files.notes]
         texts = [_tokens(part, level, encoding) for part in (files.train, files.test)]
         origins = [str(part[0] if len(part) == 1 else path) for part in (files.train, files.test)]
     elif path.is_file():
         whole = _tokens([path], level, encoding)
         cut = len(whole) - round(TEST_FRACTION * len(whole))
-        texts, origins = [whole[:cut], whole[cut:]], [str(path), f"{path} (its last fifth)"]
+        texts, origins = [whole[:cut], whole[cut:]], [str(path), message("{path} (its last fifth)", path=path)]
     else:
-        raise DataError(f"{path}: there is no such file or folder")
+        raise DataError(message("{path}: there is no such file or folder", path=path))
     called, numbers = _numbered(texts, origins, level)
     windows = [_windows(tokens, length, origin) for tokens, origin in zip(numbers, origins, strict=True)]
     parts = [SamplePart(x, y, origin) for (x, y), origin in zip(windows, origins, strict=True)]
     rest = [len(tokens) - len(x) * (length + 1) for tokens, (x, _) in zip(numbers, windows, strict=True)]
-    how = "" if path.is_dir() else ", the last fifth"
-    summary = (
-        f"{path}: {sum(map(len, texts)):,} {level}, windows of {length} that share none; train {len(parts[0]):,}, test "
-        f"{len(parts[1]):,} windows{how}; {rest[0]} and {rest[1]} {level} at the ends fill no window"
+    how = "" if path.is_dir() else message(", the last fifth")
+    summary = message(
+        "{path}: {count:,} bytes, windows of {length} that share none; train {train:,}, test {test:,} windows{how}; "
+        "{rest} and {rest2} bytes at the ends fill no window"
+        if level == "bytes"
+        else "{path}: {count:,} characters, windows of {length} that share none; train {train:,}, test {test:,} "
+        "windows{how}; {rest} and {rest2} characters at the ends fill no window",
+        path=path,
+        count=sum(map(len, texts)),
+        length=length,
+        train=len(parts[0]),
+        test=len(parts[1]),
+        how=how,
+        rest=rest[0],
+        rest2=rest[1],
     )
-    vocabulary = f"{path}: {_vocabulary(called, level)}"
+    vocabulary = message("{path}: {what}", path=path, what=_vocabulary(called, level))
     return SampleData(
         train=parts[0],
         test=parts[1],
@@ -92,8 +107,14 @@ def _tokens(files: Sequence[Path], level: str, encoding: str) -> np.ndarray:
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1
             raise DataError(
-                f"{file}: line {line} is not {encoding} ({content[error.start : error.start + 1].hex()} in hexadecimal)"
-                "; name the encoding behind the path, as encoding=latin-1, or take level=bytes"
+                message(
+                    "{file}: line {line} is not {encoding} ({hex} in hexadecimal); name the encoding behind "
+                    "the path, as encoding=latin-1, or take level=bytes",
+                    file=file,
+                    line=line,
+                    encoding=encoding,
+                    hex=content[error.start : error.start + 1].hex(),
+                )
             ) from error
         pieces.append(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4"))
     return np.concatenate(pieces)
@@ -103,10 +124,17 @@ def _numbered(texts: Sequence[np.ndarray], origins: Sequence[str], level: str) -
     """What occurs in the training part, in order; the tokens of each part by number."""
     for tokens, origin in zip(texts, origins, strict=True):
         if not len(tokens):
-            raise DataError(f"{origin}: holds no text")
+            raise DataError(message("{origin}: holds no text", origin=origin))
     known = np.unique(texts[0])
     if len(known) < 2:
-        raise DataError(f"{origins[0]}: holds a single kind of {level[:-1]}; there is nothing to learn")
+        raise DataError(
+            message(
+                "{origin}: holds a single kind of byte; there is nothing to learn"
+                if level == "bytes"
+                else "{origin}: holds a single kind of character; there is nothing to learn",
+                origin=origins[0],
+            )
+        )
     if level == "bytes":
         return known, [tokens.astype(np.int64) for tokens in texts]
     made = []
@@ -115,8 +143,14 @@ def _numbered(texts: Sequence[np.ndarray], origins: Sequence[str], level: str) -
         if (strange := np.flatnonzero(known[places] != tokens)).size:
             character = chr(int(tokens[strange[0]]))
             raise DataError(
-                f"{origin}: character {quote(character)} (number {int(strange[0])} there; {strange.size} in all) is not"
-                " in the training part, so it cannot be predicted; take level=bytes, or take it out"
+                message(
+                    "{origin}: character {character} (number {place} there; {count} in all) is not in the "
+                    "training part, so it cannot be predicted; take level=bytes, or take it out",
+                    origin=origin,
+                    character=quote(character),
+                    place=int(strange[0]),
+                    count=strange.size,
+                )
             )
         made.append(places.astype(np.int64))
     return known, made
@@ -126,8 +160,13 @@ def _windows(tokens: np.ndarray, length: int, origin: str) -> tuple[np.ndarray, 
     count = len(tokens) // (length + 1)
     if not count:
         raise DataError(
-            f"{origin}: {len(tokens)} tokens are fewer than a window and the token after it ({length + 1}); choose a "
-            "smaller length="
+            message(
+                "{origin}: {count} tokens are fewer than a window and the token after it ({least}); "
+                "choose a smaller length=",
+                origin=origin,
+                count=len(tokens),
+                least=length + 1,
+            )
         )
     table = tokens[: count * (length + 1)].reshape(count, length + 1)
     return np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, 1:])
@@ -140,10 +179,16 @@ def _scores(vocabulary: int, length: int) -> int:
 
 def _vocabulary(called: np.ndarray, level: str) -> str:
     if level == "bytes":
-        return f"a network gives 256 scores a token; {len(called)} of 256 bytes occur in the training part"
+        return message(
+            "a network gives 256 scores a token; {count} of 256 bytes occur in the training part", count=len(called)
+        )
     shown = "".join(chr(int(one)) for one in called[:_SHOWN])
-    return (
-        f"vocabulary of the training part: {len(called)} characters ({shown!r}{' …' if len(called) > _SHOWN else ''})"
+    return message(
+        "vocabulary of the training part: {count} characters ({shown!r} …)"
+        if len(called) > _SHOWN
+        else "vocabulary of the training part: {count} characters ({shown!r})",
+        count=len(called),
+        shown=shown,
     )
 
 

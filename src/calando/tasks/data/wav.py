@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calando.errors import DataError, UsageError, reason_of
+from calando.errors import DataError, UsageError, line_of, reason_of
+from calando.language import message
 
 __all__ = ["EXTENSIONS", "Clip", "read_clip"]
 
@@ -76,11 +77,11 @@ def read_clip(content: bytes, *, origin: str) -> Clip:
         with wave.open(io.BytesIO(_tagged(content))) as file:
             clip = _pcm(file, origin=origin)
     except (wave.Error, EOFError, RuntimeError) as error:
-        clip = _by_soundfile(content, origin=origin, why=str(error) or "it ends within its header")
+        clip = _by_soundfile(content, origin=origin, why=line_of(error) or message("it ends within its header"))
     if not len(clip.levels):
-        raise DataError(f"{origin}: holds no samples; remove it")
+        raise DataError(message("{origin}: holds no samples; remove it", origin=origin))
     if not clip.is_fine and not np.isfinite(clip.levels).all():
-        raise DataError(f"{origin}: holds a NaN or infinite value; correct or remove it")
+        raise DataError(message("{origin}: holds a NaN or infinite value; correct or remove it", origin=origin))
     return clip
 
 
@@ -101,14 +102,34 @@ def _pcm(file: wave.Wave_read, *, origin: str) -> Clip:
     channels, width, rate, frames = file.getparams()[:4]
     if channels < 1 or width not in (1, 2, 3, 4) or rate < 1:
         raise DataError(
-            f"{origin}: its header says {channels} channels of {8 * width} bits at {rate} Hz; write it again"
+            message(
+                "{origin}: its header says {channels} channels of {bits} bits at {rate} Hz; write it again",
+                origin=origin,
+                channels=channels,
+                bits=8 * width,
+                rate=rate,
+            )
         )
     if frames > _MOST_FRAMES:
-        raise DataError(f"{origin}: its header says {frames:,} frames, more than the {_MOST_FRAMES:,} that are read")
+        raise DataError(
+            message(
+                "{origin}: its header says {frames:,} frames, more than the {most:,} that are read",
+                origin=origin,
+                frames=frames,
+                most=_MOST_FRAMES,
+            )
+        )
     content = file.readframes(frames)
     if len(content) != frames * channels * width:
         whole = len(content) // (channels * width)
-        raise DataError(f"{origin}: is cut off: {whole:,} of {frames:,} frames are there; fetch or write it again")
+        raise DataError(
+            message(
+                "{origin}: is cut off: {whole:,} of {frames:,} frames are there; fetch or write it again",
+                origin=origin,
+                whole=whole,
+                frames=frames,
+            )
+        )
     if channels == 1 and width <= 2:
         fine = np.frombuffer(content, "<i2") if width == 2 else (np.frombuffer(content, np.uint8) - np.int16(128)) * 256
         return Clip(fine.astype(np.int16), rate, channels, 8 * width)
@@ -134,21 +155,34 @@ def _mixed(samples: np.ndarray, channels: int) -> np.ndarray:
 
 def _by_soundfile(content: bytes, *, origin: str, why: str) -> Clip:
     if not content:
-        raise DataError(f"{origin}: is empty; remove it or fetch it again")
+        raise DataError(message("{origin}: is empty; remove it or fetch it again", origin=origin))
     try:
         import soundfile
     except (ModuleNotFoundError, OSError) as error:  # the latter: its library does not load
         raise UsageError(
-            f"{origin}: is no PCM WAV file ({why}); FLAC, OGG and WAV of floats need soundfile: "
-            "pip install 'calando[speech]'"
+            message(
+                "{origin}: is no PCM WAV file ({why}); FLAC, OGG and WAV of floats need soundfile: pip "
+                "install 'calando[speech]'",
+                origin=origin,
+                why=why,
+            )
         ) from error
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             if file.frames > _MOST_FRAMES:
-                raise DataError(f"{origin}: says it has {file.frames:,} frames, more than the {_MOST_FRAMES:,} read")
+                raise DataError(
+                    message(
+                        "{origin}: says it has {frames:,} frames, more than the {most:,} read",
+                        origin=origin,
+                        frames=file.frames,
+                        most=_MOST_FRAMES,
+                    )
+                )
             fine = file.subtype in _FINE and file.channels == 1
             levels = file.read(dtype="int16" if fine else "float32", always_2d=True).reshape(-1)
             bits = 16 if file.subtype in _FINE else 0
             return Clip(_mixed(levels, file.channels), file.samplerate, file.channels, bits)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{origin}: cannot be decoded ({reason_of(error)}); fetch it again") from error
+        raise DataError(
+            message("{origin}: cannot be decoded ({reason}); fetch it again", origin=origin, reason=reason_of(error))
+        ) from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
+from calando.language import message
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,6 +57,13 @@ def blocks_of(name: str, depth: int, rest: int) -> int:
     n, left = divmod(depth - rest, 6)
     if left or n < 1:
         below, above = 6 * max(n, 1) + rest, 6 * max(n + 1, 1) + rest
-        near = f"{below}" if below == above else f"{below} or {above}"
-        raise UsageError(f"network {name!r}: the depth must be 6n+{rest} with n >= 1; the nearest is {near}")
+        near = f"{below}" if below == above else message("{below} or {above}", below=below, above=above)
+        raise UsageError(
+            message(
+                "network {name!r}: the depth must be 6n+{rest} with n >= 1; the nearest is {near}",
+                name=name,
+                rest=rest,
+                near=near,
+            )
+        )
     return n

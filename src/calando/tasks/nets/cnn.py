@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.tasks.nets import NetworkEntry
 
 if TYPE_CHECKING:
@@ -35,7 +36,14 @@ def cnn(*, in_channels: int, classes: int, image_size: tuple[int, int]) -> nn.Mo
     """
     height, width = image_size
     if min(image_size) < _SMALLEST:
-        raise UsageError(f"network 'cnn' needs images of at least {_SMALLEST}x{_SMALLEST}, these are {width}x{height}")
+        raise UsageError(
+            message(
+                "network 'cnn' needs images of at least {least}x{least}, these are {width}x{height}",
+                least=_SMALLEST,
+                width=width,
+                height=height,
+            )
+        )
     from torch import nn
 
     layers: list[nn.Module] = []

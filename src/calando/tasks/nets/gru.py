@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.tasks.nets import Build, NetworkEntry
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ def gru(*, width: int, layers: int, inputs: tuple[int, ...], classes: int) -> nn
         UsageError: samples that are no windows of tokens.
     """
     if len(inputs) != 1:
-        raise UsageError(f"network 'gru-{width}' takes windows of token numbers [N, L], these samples are {inputs}")
+        raise UsageError(
+            message(
+                "network 'gru-{width}' takes windows of token numbers [N, L], these samples are {inputs}",
+                width=width,
+                inputs=inputs,
+            )
+        )
     return _recurrent()(width=width, layers=layers, vocabulary=classes)
 
 
@@ -65,7 +72,9 @@ def _recurrent() -> type[nn.Module]:
         def forward(self, tokens: torch.Tensor) -> torch.Tensor:
             """int64[N, L] -> [N, L, V]."""
             if tokens.is_floating_point():
-                raise UsageError(f"token numbers are whole, got {tokens.dtype}; this network is for text")
+                raise UsageError(
+                    message("token numbers are whole, got {dtype}; this network is for text", dtype=tokens.dtype)
+                )
             states, _ = self.recurrent(self.embedding(tokens))
             scores: torch.Tensor = self.scores(states)
             return scores
@@ -80,7 +89,13 @@ def _read(name: str) -> Build | None:
     width, layers = int(found[1] or 128), int(found[2] or 1)
     if not 1 <= width <= _WIDEST or not 1 <= layers <= _DEEPEST:
         raise UsageError(
-            f"network {name!r}: the width must be 1 to {_WIDEST}, the layers 1 to {_DEEPEST}, e.g. gru-128 or gru-128-2"
+            message(
+                "network {name!r}: the width must be 1 to {widest}, the layers 1 to {deepest}, e.g. "
+                "gru-128 or gru-128-2",
+                name=name,
+                widest=_WIDEST,
+                deepest=_DEEPEST,
+            )
         )
     return partial(gru, width=width, layers=layers)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName, UsageError, quote, reason_of
+from calando.language import message
 from calando.tasks.nets import Build, NetworkEntry
 
 if TYPE_CHECKING:
@@ -43,9 +44,11 @@ def _build(
     image_size: tuple[int, int] | None = None,
 ) -> nn.Module:
     """The network of a config, which gives scores alone."""
-    of = f"network '{_FORM}:{name}'"
+    of = message("network '{form}:{name}'", form=_FORM, name=name)
     if importlib.util.find_spec(_FORM) is None:
-        raise UsageError(f"networks '{_FORM}:NAME' need {_FORM}, which is not installed; run: pip install {_FORM}")
+        raise UsageError(
+            message("networks '{form}:NAME' need {form}, which is not installed; run: pip install {form}", form=_FORM)
+        )
     with _quiet():
         from transformers import AutoModelForCausalLM, AutoModelForImageClassification
 
@@ -64,13 +67,16 @@ def _build(
                 _set(config, max_position_embeddings=inputs[0])
         else:
             raise UsageError(
-                f"{of} is built for images, or for windows of tokens [N, L]; for other samples give model= a function "
-                "that builds it"
+                message(
+                    "{of} is built for images, or for windows of tokens [N, L]; for other samples give "
+                    "model= a function that builds it",
+                    of=of,
+                )
             )
         try:
             network = auto.from_config(config)
         except Exception as error:  # their code checks a config where it is built, each its own way
-            raise UsageError(f"{of} cannot be built: {reason_of(error)}") from error
+            raise UsageError(message("{of} cannot be built: {reason}", of=of, reason=reason_of(error))) from error
     scores: nn.Module = _scores()(network)
     if auto is AutoModelForCausalLM and inputs is not None:
         _refuse_looking_ahead(scores, length=inputs[0], vocabulary=classes, of=of)
@@ -97,20 +103,34 @@ def _config(name: str, *, of: str) -> Any:
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # a damaged file, or one of a kind that this version does not know
-            raise UsageError(f"{of}: {folder / 'config.json'} cannot be read: {reason_of(error)}") from error
+            raise UsageError(
+                message(
+                    "{of}: {path} cannot be read: {reason}",
+                    of=of,
+                    path=folder / "config.json",
+                    reason=reason_of(error),
+                )
+            ) from error
     else:
         known = list(CONFIG_MAPPING.keys())
         near = difflib.get_close_matches(kind, known, n=8, cutoff=0.3) or sorted(known)[:8]
-        hint = "or a folder with a config.json; nothing is fetched from the hub"
-        raise UnknownName(f"{_FORM} model", kind, near, hint=hint)
+        hint = message("or a folder with a config.json; nothing is fetched from the hub")
+        raise UnknownName(message("{form} model", form=_FORM), kind, near, hint=hint)
     for change in changes:
         key, sign, value = change.partition("=")
         if not sign or not hasattr(config, key) or key.startswith("_"):
             near = difflib.get_close_matches(key, list(config.to_dict()), n=1)
             raise UsageError(
-                f"{of}: its config has no value {quote(key)}" + (f"; did you mean {near[0]}=…?" if near else "")
+                message(
+                    "{of}: its config has no value {key}; did you mean {near}=…?"
+                    if near
+                    else "{of}: its config has no value {key}",
+                    of=of,
+                    key=quote(key),
+                    near=near[0] if near else "",
+                )
             )
-        _set(config, **{key: _value(value, like=getattr(config, key), of=f"{of}: {key}")})
+        _set(config, **{key: _value(value, like=getattr(config, key), of=message("{of}: {key}", of=of, key=key))})
     return config
 
 
@@ -118,12 +138,14 @@ def _value(text: str, *, like: object, of: str) -> object:
     """A value of the same type."""
     if isinstance(like, bool):
         if text not in ("true", "false"):
-            raise UsageError(f"{of} must be true or false, got {quote(text)}")
+            raise UsageError(message("{of} must be true or false, got {text}", of=of, text=quote(text)))
         return text == "true"
     try:
         return int(text) if isinstance(like, int) else float(text) if isinstance(like, float) else _number_or_text(text)
     except ValueError as error:
-        raise UsageError(f"{of} must be a number as {like}, got {quote(text)}") from error
+        raise UsageError(
+            message("{of} must be a number as {like}, got {text}", of=of, like=like, text=quote(text))
+        ) from error
 
 
 def _number_or_text(text: str) -> object:
@@ -168,13 +190,27 @@ def _refuse_looking_ahead(network: nn.Module, *, length: int, vocabulary: int, o
         with torch.no_grad():
             scores = network(tokens)
     except Exception as error:  # theirs
-        raise UsageError(f"{of} does not take windows of {length} tokens: {reason_of(error)}") from error
+        raise UsageError(
+            message(
+                "{of} does not take windows of {length} tokens: {reason}", of=of, length=length, reason=reason_of(error)
+            )
+        ) from error
     finally:
         network.train(was)
     if tuple(scores.shape) != (2, length, vocabulary):
-        raise UsageError(f"{of} gives {tuple(scores.shape)}, not scores [2, {length}, {vocabulary}] for two windows")
+        raise UsageError(
+            message(
+                "{of} gives {shape}, not scores [2, {length}, {vocabulary}] for two windows",
+                of=of,
+                shape=tuple(scores.shape),
+                length=length,
+                vocabulary=vocabulary,
+            )
+        )
     if not torch.allclose(scores[0, :-1], scores[1, :-1], rtol=1e-3, atol=1e-4):
-        raise UsageError(f"{of} looks at later tokens, so it would see what it is to predict; take one such as gpt2")
+        raise UsageError(
+            message("{of} looks at later tokens, so it would see what it is to predict; take one such as gpt2", of=of)
+        )
 
 
 def _read(text: str) -> Build | None:
@@ -182,7 +218,13 @@ def _read(text: str) -> Build | None:
     if form != _FORM or not colon:
         return None
     if not name:
-        raise UsageError(f"{text!r} names no network; write {form}:NAME, e.g. {form}:gpt2,n_layer=2,n_head=2,n_embd=64")
+        raise UsageError(
+            message(
+                "{text!r} names no network; write {form}:NAME, e.g. {form}:gpt2,n_layer=2,n_head=2,n_embd=64",
+                text=text,
+                form=form,
+            )
+        )
     return partial(_build, name)
 
 

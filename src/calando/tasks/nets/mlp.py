@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.tasks.nets import Build, NetworkEntry
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ def _read(name: str) -> Build | None:
     widths = tuple(map(int, name.split("-")[1:])) or _USUAL
     if min(widths) < 1 or max(widths) > _WIDEST or len(widths) > _DEEPEST:
         raise UsageError(
-            f"network {name!r}: give 1 to {_DEEPEST} layers of 1 to {_WIDEST:,} units each, e.g. mlp-128-128"
+            message(
+                "network {name!r}: give 1 to {deepest} layers of 1 to {widest:,} units each, e.g. mlp-128-128",
+                name=name,
+                deepest=_DEEPEST,
+                widest=_WIDEST,
+            )
         )
     return partial(mlp, widths=widths)
 

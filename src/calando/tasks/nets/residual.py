@@ -21,6 +21,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.tasks.nets import Build, NetworkEntry, blocks_of
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _wide(name: str) -> Build | None:
     if found is None:
         return None
     if int(found[2]) < 1:
-        raise UsageError(f"network {name!r}: the width must be at least 1, e.g. wrn-16-4")
+        raise UsageError(message("network {name!r}: the width must be at least 1, e.g. wrn-16-4", name=name))
     return partial(wrn, blocks=blocks_of(name, int(found[1]), 4), width=int(found[2]), dropout=float(found[3] or 0))
 
 

@@ -25,6 +25,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.tasks.nets import Build, NetworkEntry
 
 if TYPE_CHECKING:
@@ -63,8 +64,14 @@ def speech_resnet(
     layers, pool, dilated = _FORMS[form]
     if pool is not None and (image_size[0] < pool[0] or image_size[1] < pool[1]):
         raise UsageError(
-            f"network {form!r} pools {pool[0]}x{pool[1]} (height x width), these pictures are "
-            f"{image_size[0]}x{image_size[1]}"
+            message(
+                "network {form!r} pools {rows}x{columns} (height x width), these pictures are {height}x{width}",
+                form=form,
+                rows=pool[0],
+                columns=pool[1],
+                height=image_size[0],
+                width=image_size[1],
+            )
         )
     dilations = tuple(2 ** (i // 3) if dilated else 1 for i in range(layers))
     return _module()(in_channels, width, classes, dilations=dilations, pool=pool, shortcuts=shortcuts)

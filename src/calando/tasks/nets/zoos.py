@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from calando.errors import UnknownName, UsageError
+from calando.language import message
 from calando.tasks.nets import Build, NetworkEntry
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _RGB = 3
 def _timm(name: str, *, in_channels: int, classes: int) -> nn.Module:
     timm = _imported("timm")
     if not timm.is_model(name):
-        raise _unknown("timm", name, timm.list_models(), "timm.list_models() lists all")
+        raise _unknown("timm", name, timm.list_models(), message("timm.list_models() lists all"))
     net: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, in_chans=in_channels)
     return net
 
@@ -31,10 +32,15 @@ def _timm(name: str, *, in_channels: int, classes: int) -> nn.Module:
 def _torchvision(name: str, *, in_channels: int, classes: int) -> nn.Module:
     models = _imported("torchvision").models
     if name not in models.list_models():
-        raise _unknown("torchvision", name, models.list_models(), "torchvision.models.list_models() lists all")
+        raise _unknown("torchvision", name, models.list_models(), message("torchvision.models.list_models() lists all"))
     if in_channels != _RGB:
         raise UsageError(
-            f"network 'torchvision:{name}' takes images of {_RGB} channels, these have {in_channels}; try timm:{name}"
+            message(
+                "network 'torchvision:{name}' takes images of {wanted} channels, these have {count}; try timm:{name}",
+                name=name,
+                wanted=_RGB,
+                count=in_channels,
+            )
         )
     net: nn.Module = models.get_model(name, weights=None, num_classes=classes)
     return net
@@ -43,7 +49,10 @@ def _torchvision(name: str, *, in_channels: int, classes: int) -> nn.Module:
 def _imported(package: str) -> Any:
     if importlib.util.find_spec(package) is None:
         raise UsageError(
-            f"networks '{package}:NAME' need {package}, which is not installed; run: pip install {package}"
+            message(
+                "networks '{package}:NAME' need {package}, which is not installed; run: pip install {package}",
+                package=package,
+            )
         )
     return importlib.import_module(package)
 
@@ -51,7 +60,7 @@ def _imported(package: str) -> Any:
 def _unknown(package: str, name: str, known: list[str], hint: str) -> UnknownName:
     # those that share most letters: a thousand choices are no help in one line
     near = difflib.get_close_matches(name, known, n=8, cutoff=0.3) or sorted(known)[:8]
-    return UnknownName(f"{package} network", name, near, hint=hint)
+    return UnknownName(message("{package} network", package=package), name, near, hint=hint)
 
 
 def _entry(package: str, build: Callable[..., nn.Module]) -> NetworkEntry:
@@ -60,7 +69,9 @@ def _entry(package: str, build: Callable[..., nn.Module]) -> NetworkEntry:
         if form != package or not colon:
             return None
         if not name:
-            raise UsageError(f"{text!r} names no network; write {form}:NAME, e.g. {form}:resnet18")
+            raise UsageError(
+                message("{text!r} names no network; write {form}:NAME, e.g. {form}:resnet18", text=text, form=form)
+            )
         return partial(build, name)
 
     described = f"any network of {package}, where it is installed"

@@ -28,6 +28,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from calando.errors import UsageError
+from calando.language import message
 from calando.records.probe import LayerRow, ProbeRow
 from calando.training.network_statistics import holding_statistics
 from calando.training.probes.along import critical_ratio
@@ -270,8 +271,12 @@ class Probe:
 def _number(loss: torch.Tensor | float) -> float:
     if isinstance(loss, int | float) or (isinstance(loss, torch.Tensor) and loss.numel() == 1):
         return float(loss.detach()) if isinstance(loss, torch.Tensor) else float(loss)
-    what = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
-    raise UsageError(f"what computes the batch's loss again must return one number, got {what}")
+    what = (
+        message("a tensor of shape {shape}", shape=tuple(loss.shape))
+        if isinstance(loss, torch.Tensor)
+        else type(loss).__name__
+    )
+    raise UsageError(message("what computes the batch's loss again must return one number, got {what}", what=what))
 
 
 @contextmanager

@@ -1,4 +1,10 @@
 // What the page asks of its server. Addresses are relative: a proxy may put something before them.
+// Sentences come in the page's language; data are the same in every one.
+
+import { _ } from "./dom.js";
+
+const { lang } = document.documentElement;
+const LANGUAGE = lang === "en" ? {} : { lang };
 
 export class Refused extends Error {
   constructor(status, text) {
@@ -19,8 +25,11 @@ export function address(name, parameters = {}) {
   return `${name}?${query}`;
 }
 
+// Of the API, in the page's language.
+export const addressed = (name, parameters = {}) => address(`api/${name}`, { ...parameters, ...LANGUAGE });
+
 export async function ask(name, parameters = {}, signal = undefined) {
-  return read(await fetch(address(`api/${name}`, parameters), { cache: "no-store", signal }));
+  return read(await fetch(addressed(name, parameters), { cache: "no-store", signal }));
 }
 
 export async function post(name, body) {
@@ -37,6 +46,6 @@ async function read(answer) {
   } catch {
     found = null;
   }
-  if (!answer.ok) throw new Refused(answer.status, (found && found.error) || text || `status ${answer.status}`);
+  if (!answer.ok) throw new Refused(answer.status, (found && found.error) || text || _("status {status}", { status: answer.status }));
   return found;
 }

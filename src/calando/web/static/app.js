@@ -3,7 +3,7 @@
 import { ask } from "./api.js";
 import { Bar } from "./bar.js";
 import { CompareView } from "./compare_view.js";
-import { h } from "./dom.js";
+import { _, h } from "./dom.js";
 import { IndexView } from "./index_view.js";
 import { PlaceView } from "./place_view.js";
 import { parse } from "./routes.js";
@@ -39,8 +39,8 @@ async function show() {
     await made.start();
   } catch (error) {
     if (mine !== turn) return;
-    const known = error.status === 403 ? "This browser is not let in any more: open an address that `calando serve` printed." : error.message;
-    main.replaceChildren(h("section", { role: "alert" }, h("h1", {}, "This cannot be shown"), h("p", {}, known), h("p", {}, h("a", { href: "#/" }, "what there is"))));
+    const known = error.status === 403 ? _("This browser is not let in any more: open an address that `calando serve` printed.") : error.message;
+    main.replaceChildren(h("section", { role: "alert" }, h("h1", {}, _("This cannot be shown")), h("p", {}, known), h("p", {}, h("a", { href: "#/" }, _("what there is")))));
   }
   document.documentElement.dataset.ready = "yes";
 }

@@ -1,13 +1,14 @@
 // The line at the top: where one is, how the page hears of changes, whether it may steer, and its colours.
 
-import { button, h } from "./dom.js";
+import { _, button, h } from "./dom.js";
 import { toIndex } from "./routes.js";
 import { theme } from "./theme.js";
 
-const HEARS = { live: "live", polling: "every 2 s", lost: "no answer", "": "" };
+const HEARS = { live: _("live"), polling: _("every 2 s"), lost: _("no answer"), "": "" };
 const KEYS = [
-  ["/", "filter the runs"], ["t", "colours of the page"], ["?", "these keys"], ["← →", "on a chart: move the cursor; with Shift ten times as far"],
-  ["+ − 0", "on a chart: zoom in, out, the whole"], ["l", "on a chart: logarithmic or linear"], ["Esc", "leave"],
+  ["/", _("filter the runs")], ["t", _("colours of the page")], ["?", _("these keys")],
+  ["← →", _("on a chart: move the cursor; with Shift ten times as far")], ["+ − 0", _("on a chart: zoom in, out, the whole")],
+  ["l", _("on a chart: logarithmic or linear")], ["Esc", _("leave")],
 ];
 
 export class Bar {
@@ -15,12 +16,12 @@ export class Bar {
     this.state = h("span", { class: "hears", role: "status" });
     this.steers = h("span", { class: "faint small" });
     this.theme = theme.control();
-    this.help = h("dialog", { "aria-label": "Keys" }, h("h2", {}, "Keys"),
+    this.help = h("dialog", { "aria-label": _("Keys") }, h("h2", {}, _("Keys")),
       h("dl", { class: "facts" }, ...KEYS.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])),
-      button("close", () => this.help.close()));
-    this.element = h("nav", { class: "bar", "aria-label": "Page" },
+      button(_("close"), () => this.help.close()));
+    this.element = h("nav", { class: "bar", "aria-label": _("Page") },
       h("a", { href: toIndex(), class: "home" }, "calando"), this.state, this.steers, h("span", { class: "space" }),
-      this.theme, button("keys", () => this.help.showModal(), { class: "quiet", id: "keys" }), this.help);
+      this.theme, button(_("keys"), () => this.help.showModal(), { class: "quiet", id: "keys" }), this.help);
     document.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -30,7 +31,7 @@ export class Bar {
   }
 
   can(steer) {
-    this.steers.textContent = steer ? "" : "looks only";
+    this.steers.textContent = steer ? "" : _("looks only");
   }
 
   key(event) {

@@ -5,7 +5,7 @@
 //
 // All charts of a panel share the cursor and the zoom.
 
-import { h } from "./dom.js";
+import { _, h } from "./dom.js";
 import { joined } from "./joined.js";
 import { smoothed } from "./smoothing.js";
 import { variable } from "./styles.js";
@@ -22,7 +22,7 @@ export class Chart {
     this.place = h("div", { class: "plot" });
     this.element = h("section", {
       class: "chart", tabindex: 0, role: "group",
-      "aria-roledescription": "chart",
+      "aria-roledescription": _("chart"),
       on: { keydown: (event) => handlers.keys(event, this) },
     }, h("header", {}, this.name, this.note), this.place);
     this.resized = new ResizeObserver(() => this.plot && this.plot.setSize({ width: this.width, height: HEIGHT }));
@@ -47,7 +47,7 @@ export class Chart {
     const data = joined(layers, from, to, this.width);
     this.ceiling = view.robust && !view.logY ? ceiling(data.slice(1)) : null;
     const above = this.ceiling === null ? 0 : data.slice(1).flat().filter((one) => one > this.ceiling).length;
-    this.note.textContent = above ? `${above} of the points lie above the frame; the logarithmic axis shows them` : "";
+    this.note.textContent = above ? _("{count} of the points lie above the frame; the logarithmic axis shows them", { count: above }) : "";
     this.describe(view.curves, from, to);
     Object.assign(this.element.dataset, { curves: view.curves.length, from: Math.round(from), to: Math.round(to) });
     const signature = JSON.stringify([
@@ -64,10 +64,10 @@ export class Chart {
   }
 
   describe(curves, from, to) {
-    const what = `${this.title} of ${curves.length} ${curves.length === 1 ? "curve" : "curves"}`;
-    this.element.setAttribute(
-      "aria-label", `${what}, steps ${Math.round(from)} to ${Math.round(to)}; arrows move the cursor, plus and minus zoom`,
-    );
+    const values = { title: this.title, count: curves.length, from: Math.round(from), to: Math.round(to) };
+    this.element.setAttribute("aria-label", _(curves.length === 1
+      ? "{title} of {count} curve, steps {from} to {to}; arrows move the cursor, plus and minus zoom"
+      : "{title} of {count} curves, steps {from} to {to}; arrows move the cursor, plus and minus zoom", values));
   }
 
   range(logX) {

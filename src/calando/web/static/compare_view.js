@@ -1,7 +1,7 @@
 // Two runs, or two studies, next to each other: their curves in one frame, or a frame each; what differs between them.
 
 import { ask } from "./api.js";
-import { h } from "./dom.js";
+import { _, h } from "./dom.js";
 import * as format from "./format.js";
 import { Panel } from "./panel.js";
 import { Results } from "./results.js";
@@ -13,7 +13,7 @@ const EVERY = 5000;
 export class CompareView {
   constructor(sides, bar) {
     Object.assign(this, { sides, bar, panels: [] });
-    this.element = h("div", {}, h("header", { class: "head" }, back(sides), h("h1", {}, "Next to each other")));
+    this.element = h("div", {}, h("header", { class: "head" }, back(sides), h("h1", {}, _("Next to each other"))));
   }
 
   async start() {
@@ -28,17 +28,17 @@ export class CompareView {
     const [ours, theirs] = statuses.map((one) => one.measures);
     const panel = new Panel(new Styles(), { byRun: true, href: toRun, measures: ours && theirs ? ours.filter((one) => theirs.includes(one)) : undefined });
     this.panels.push(panel);
-    const facts = found.map((run, at) => flattened({ strategy: run.text, seed: run.seed, steps: run.steps, state: run.state, [format.inUnit("score", statuses[at].score)]: format.score(run.score, statuses[at].score), time: format.duration(run.seconds), ...(run.spec ? { spec: run.spec } : {}) }));
+    const facts = found.map((run, at) => flattened({ [_("strategy")]: run.text, [_("seed")]: run.seed, [_("steps")]: run.steps, [_("state")]: _(run.state), [format.inUnit(_("score"), statuses[at].score)]: format.score(run.score, statuses[at].score), [_("time")]: format.duration(run.seconds), ...(run.spec ? { spec: run.spec } : {}) }));
     const names = [...new Set(facts.flatMap((one) => [...one.keys()]))];
     const differing = names.filter((name) => facts[0].get(name) !== facts[1].get(name));
     const heads = this.sides.map(({ place, run }, at) => h("th", { scope: "col" }, h("a", { href: toRun(place, run) }, format.named(found[at]))));
     const line = (name) => h("tr", {}, h("th", { scope: "row" }, name), ...facts.map((one) => h("td", { class: "long" }, one.get(name) ?? "–")));
     this.element.append(
-      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), panel.element),
-      h("section", { "aria-label": "What differs" }, h("h2", {}, "What differs"),
-        h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "What differs" },
+      h("section", { "aria-label": _("Curves") }, h("h2", {}, _("Curves")), panel.element),
+      h("section", { "aria-label": _("What differs") }, h("h2", {}, _("What differs")),
+        h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": _("What differs") },
           h("table", { class: "differs" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), ...heads)), h("tbody", {}, ...differing.map(line)))),
-        h("p", { class: "note" }, `${names.length - differing.length} of ${names.length} facts are the same.`)));
+        h("p", { class: "note" }, _("{same} of {count} facts are the same.", { same: names.length - differing.length, count: names.length }))));
     await panel.show(this.sides.map(({ place }, at) => ({ place, runs: [found[at]], banded: false, label: this.sides[0].place === this.sides[1].place ? "" : place })));
     this.follow(panel, found.some((run) => run.state === "running"));
   }
@@ -52,8 +52,8 @@ export class CompareView {
       const styles = new Styles(), results = new Results(styles), panel = new Panel(styles, { measures: ["score", "loss"] });
       this.panels.push(panel);
       const status = await ask("status", { place });
-      half.append(h("section", {}, h("h2", {}, h("a", { href: toPlace(place) }, place || "the whole")), h("p", {}, status.headline || status.words), h("p", { class: "note" }, status.headline ? status.words : "")),
-        results.element, h("section", { "aria-label": "Curves" }, panel.element));
+      half.append(h("section", {}, h("h2", {}, h("a", { href: toPlace(place) }, place || _("the whole"))), h("p", {}, status.headline || status.words), h("p", { class: "note" }, status.headline ? status.words : "")),
+        results.element, h("section", { "aria-label": _("Curves") }, panel.element));
       if (status.kind === "study") {
         const summary = await ask("summary", { place });
         styles.add(summary.spec.strategies.map((one) => one.name));
@@ -79,7 +79,7 @@ export class CompareView {
 // The way back: to the study that both runs are of, else to the list.
 function back([a, b]) {
   const same = a.run && a.place === b.place;
-  return h("p", { class: "question" }, h("a", { href: same ? toPlace(a.place) : toIndex() }, `‹ ${(same && a.place) || "studies and runs"}`));
+  return h("p", { class: "question" }, h("a", { href: same ? toPlace(a.place) : toIndex() }, `‹ ${(same && a.place) || _("studies and runs")}`));
 }
 
 // {a: {b: 1}} as "a.b": "1".

@@ -1,9 +1,32 @@
-// Elements made of text. What comes from a study is text, or the value of an attribute, and never read as markup.
+// Elements made of text, in the language of the page. What comes from a study is text, or the value of an attribute, and
+// never read as markup.
+//
+//    _(text, values)        the text in the page's language, its places filled in
+//    woven(text, values)    the same as a list: a value may be an element
 
 const SVG = "http://www.w3.org/2000/svg";
 const IN_SVG = new Set(["svg", "line", "path", "circle"]);
 // A link leads within the page, or to what this server gives; never to a `javascript:` that a name might hold.
 const OURS = /^(#|api\/|report\?|report$)/;
+
+// What the shell carries: English text -> text in the page's language. What it lacks is shown in English.
+const carried = document.getElementById("words");
+const WORDS = new Map(carried ? Object.entries(JSON.parse(carried.textContent)) : []);
+
+export function woven(text, values = {}) {
+  const parts = (WORDS.get(text) ?? text).split(/\{(\w+)\}/); // at odd places their names
+  return parts.map((part, at) => (at % 2 === 0 ? part : Object.hasOwn(values, part) ? values[part] : `{${part}}`)).filter((one) => one !== "");
+}
+
+// Between two Chinese letters there is no space, where a text sets its places off by one.
+const isWide = (letter = "") => /[\u2e80-\u9fff\uff00-\uffef]/.test(letter);
+
+export function _(text, values = {}) {
+  return woven(text, values).map(String).reduce((made, part) => {
+    if (made.endsWith(" ") && isWide(made.at(-2)) && isWide(part[0])) return made.slice(0, -1) + part;
+    return made + (part.startsWith(" ") && isWide(made.at(-1)) && isWide(part[1]) ? part.slice(1) : part);
+  }, "");
+}
 
 export function h(tag, attributes = {}, ...children) {
   const made = IN_SVG.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
@@ -43,15 +66,15 @@ export function swatch(style, width = 30) {
 
 // A button that puts a text on the clipboard, and says so.
 export function copy(text, name) {
-  const made = button("copy", async () => {
+  const made = button(_("copy"), async () => {
     try {
       await navigator.clipboard.writeText(text);
-      made.textContent = "copied";
+      made.textContent = _("copied");
     } catch {
-      made.textContent = "select it, and copy by hand";
+      made.textContent = _("select it, and copy by hand");
     }
-    setTimeout(() => (made.textContent = "copy"), 2500);
-  }, { class: "small", "aria-label": `copy ${name}` });
+    setTimeout(() => (made.textContent = _("copy")), 2500);
+  }, { class: "small", "aria-label": _("copy {name}", { name }) });
   return made;
 }
 

@@ -2,7 +2,8 @@
 // through (a proxy that holds them back, a connection that is cut). Tries events again after half a minute. A page that is
 // not seen hears nothing, and catches up when it is: a browser has six connections to a server, for all its pages together.
 
-import { address, ask } from "./api.js";
+import { addressed, ask } from "./api.js";
+import { _ } from "./dom.js";
 
 const EVERY = 2000, PATIENCE = 5000, AGAIN = 30_000, SLOWEST = 15_000;
 
@@ -29,7 +30,7 @@ export class Feed {
 
   listen() {
     if (this.closed || document.hidden) return;
-    const source = new EventSource(address("api/stream", { place: this.place, cursor: this.cursor }));
+    const source = new EventSource(addressed("stream", { place: this.place, cursor: this.cursor }));
     this.source = source;
     const giveUp = () => {
       source.close();
@@ -63,7 +64,7 @@ export class Feed {
       if (this.closed || round !== this.round) return;
       this.failed += 1;
       wait = Math.min(SLOWEST, EVERY * 2 ** Math.min(this.failed, 3));
-      this.say("lost", error.status ? error.message : "the server does not answer");
+      this.say("lost", error.status ? error.message : _("the server does not answer"));
     }
     const again = this.failed === 0 && performance.now() - since > AGAIN;
     this.timer = setTimeout(() => (again ? this.listen() : this.poll(since)), wait);

@@ -1,5 +1,7 @@
 // Numbers as the terminal writes them.
 
+import { _ } from "./dom.js";
+
 const ABSENT = "–";
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 
@@ -21,7 +23,10 @@ export function score(value, scale) {
 
 // What tells one run of a study from another.
 export function named(row) {
-  return `${row.strategy}${known(row.lr) ? `, rate ${rate(row.lr)}` : ""}, seed ${row.seed}${row.steered ? ", steered" : ""}`;
+  const name = known(row.lr)
+    ? _("{strategy}, rate {rate}, seed {seed}", { ...row, rate: rate(row.lr) })
+    : _("{strategy}, seed {seed}", row);
+  return row.steered ? _("{name}, steered", { name }) : name;
 }
 
 export function inUnit(title, scale) {
@@ -45,24 +50,25 @@ export function count(value) {
 // 42 s, 3 min 20 s, 2 h 5 min.
 export function duration(seconds) {
   if (!known(seconds)) return ABSENT;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 10) return _("{seconds} s", { seconds: seconds.toFixed(1) });
   const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  if (whole < 60) return _("{seconds} s", { seconds: whole });
+  if (whole < 3600) return _("{minutes} min {seconds} s", { minutes: Math.floor(whole / 60), seconds: whole % 60 });
+  return _("{hours} h {minutes} min", { hours: Math.floor(whole / 3600), minutes: Math.floor((whole % 3600) / 60) });
 }
 
 // Of what is to come whole seconds do.
 export function left(seconds) {
-  return known(seconds) ? duration(Math.round(seconds)).replace(".0 s", " s") : ABSENT;
+  if (!known(seconds)) return ABSENT;
+  const whole = Math.round(seconds);
+  return whole < 10 ? _("{seconds} s", { seconds: whole }) : duration(whole);
 }
 
 export function ago(epoch) {
   const seconds = Math.max(0, Date.now() / 1000 - epoch);
-  if (seconds < 60) return "just now";
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86400)} d ago`;
+  if (seconds < 60) return _("just now");
+  const [unit, size] = seconds < 3600 ? [_("min"), 60] : seconds < 86400 ? [_("h"), 3600] : [_("d"), 86400];
+  return _("{count} {unit} ago", { count: Math.floor(seconds / size), unit });
 }
 
 export function bytes(size) {

@@ -3,7 +3,7 @@
 // A name hides and shows its curve; "only" isolates it, and shows all again. A strategy of several runs has a line of its
 // own that does so for all of them.
 
-import { button, h, swatch } from "./dom.js";
+import { _, button, h, swatch } from "./dom.js";
 
 export class Legend {
   // measures: [{of, title, write(value)}]; changed(): something was hidden or shown.
@@ -12,7 +12,7 @@ export class Legend {
     this.where = h("th", { scope: "col", class: "where" });
     this.body = h("tbody");
     this.heads = new Map(measures.map((one) => [one.of, h("th", { scope: "col", class: "n" }, one.title)]));
-    this.element = h("div", { class: "legend wide", tabindex: 0, role: "region", "aria-label": "Legend, with the values at the cursor" },
+    this.element = h("div", { class: "legend wide", tabindex: 0, role: "region", "aria-label": _("Legend, with the values at the cursor") },
       h("table", {}, h("thead", {}, h("tr", {}, this.where, ...this.heads.values(), h("td"))), this.body));
   }
 
@@ -34,8 +34,8 @@ export class Legend {
   group(name, members) {
     const keys = members.map((one) => one.key);
     const toggle = h("button", { type: "button", class: "pick", on: { click: () => this.toggle(keys) } },
-      swatch(members[0].style), h("strong", { class: "name" }, name), h("span", { class: "faint" }, `${keys.length} ${keys.length === 1 ? "run" : "runs"}`));
-    const only = button("only", () => this.isolate(keys), { class: "small only", "aria-label": `only ${name}` });
+      swatch(members[0].style), h("strong", { class: "name" }, name), h("span", { class: "faint" }, _(keys.length === 1 ? "{count} run" : "{count} runs", { count: keys.length })));
+    const only = button(_("only"), () => this.isolate(keys), { class: "small only", "aria-label": _("only {name}", { name }) });
     const made = h("tr", { class: "strategy" }, h("th", { scope: "row", colspan: this.measures.length + 2 }, h("div", { class: "entry" }, toggle, only)));
     this.rows.set(`strategy:${name}`, { row: made, toggle, keys });
     return made;
@@ -46,9 +46,9 @@ export class Legend {
     this.cells.set(entry.key, cells);
     const toggle = h("button", { type: "button", class: "pick", on: { click: () => this.toggle([entry.key]) } },
       swatch(entry.style), h("span", { class: "name" }, entry.name), h("span", { class: "faint" }, entry.detail || ""));
-    const only = button("only", () => this.isolate([entry.key]), { class: "small only", "aria-label": `only ${entry.name} ${entry.detail || ""}` });
+    const only = button(_("only"), () => this.isolate([entry.key]), { class: "small only", "aria-label": _("only {name}", { name: `${entry.name} ${entry.detail || ""}` }) });
     // The page of the run, at the end of its line.
-    const open = entry.href ? h("a", { href: entry.href, class: "small", "aria-label": `open ${entry.name} ${entry.detail || ""}` }, "open") : null;
+    const open = entry.href ? h("a", { href: entry.href, class: "small", "aria-label": _("open {name}", { name: `${entry.name} ${entry.detail || ""}` }) }, _("open")) : null;
     const made = h("tr", {}, h("th", { scope: "row" }, h("div", { class: "entry" }, toggle, only)), ...cells, h("td", {}, open));
     made.addEventListener("dblclick", (event) => event.target.closest("a, button") || this.isolate([entry.key]));
     this.rows.set(entry.key, { row: made, toggle, keys: [entry.key] });

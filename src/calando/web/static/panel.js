@@ -4,7 +4,7 @@
 
 import { ask } from "./api.js";
 import { Chart } from "./chart.js";
-import { button, calmly, h } from "./dom.js";
+import { _, button, calmly, h } from "./dom.js";
 import * as format from "./format.js";
 import { before, valueAt } from "./joined.js";
 import { Legend } from "./legend.js";
@@ -23,7 +23,7 @@ export class Panel {
     this.sync = `panel-${(panels += 1)}`;
     // Axes that nobody chose are logarithmic where the values span more than WIDE.
     this.settings = { logX: false, logY: new Map(), smoothing: 0.8 };
-    this.measures = measures.map((of) => ({ of, title: of, write: (value) => this.write(of, value) }));
+    this.measures = measures.map((of) => ({ of, title: _(of), write: (value) => this.write(of, value) }));
     this.legend = new Legend(this.measures, () => this.draw());
     this.charts = new Map(this.measures.map(({ of, title }) => [of, new Chart(title, this.sync, {
       cursor: (step) => this.point(step),
@@ -42,11 +42,11 @@ export class Panel {
   }
 
   tools() {
-    const smoothing = h("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: this.settings.smoothing, "aria-label": "smoothing of the loss" });
+    const smoothing = h("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: this.settings.smoothing, "aria-label": _("smoothing of the loss") });
     const shown = h("output", {}, String(this.settings.smoothing));
     smoothing.addEventListener("input", () => {
       this.settings.smoothing = Number(smoothing.value);
-      shown.textContent = this.settings.smoothing ? smoothing.value : "off";
+      shown.textContent = this.settings.smoothing ? smoothing.value : _("off");
       this.draw();
     });
     const { settings } = this;
@@ -54,16 +54,16 @@ export class Panel {
       set();
       this.draw();
     }, { "aria-pressed": "false", class: "toggle" });
-    this.logX = scale("steps", () => (settings.logX = !settings.logX));
+    this.logX = scale(_("steps"), () => (settings.logX = !settings.logX));
     this.logY = new Map(this.measures.map(({ of, title }) => [of, scale(title, () => settings.logY.set(of, !this.isLog(of)))]));
-    return h("div", { class: "tools", role: "toolbar", "aria-label": "Curves" },
-      h("label", {}, "smoothing ", smoothing, " ", shown),
-      h("span", { class: "group" }, "log axis ",
+    return h("div", { class: "tools", role: "toolbar", "aria-label": _("Curves") },
+      h("label", {}, `${_("smoothing")} `, smoothing, " ", shown),
+      h("span", { class: "group" }, `${_("log axis")} `,
         this.logX, ...this.logY.values()),
       h("span", { class: "group" },
-        button("+", () => this.zoomBy(0.5), { "aria-label": "zoom in" }), button("−", () => this.zoomBy(2), { "aria-label": "zoom out" }),
-        button("whole", () => this.zoomTo(null), { "aria-label": "show the whole" })),
-      button("all curves", () => this.legend.all()));
+        button("+", () => this.zoomBy(0.5), { "aria-label": _("zoom in") }), button("−", () => this.zoomBy(2), { "aria-label": _("zoom out") }),
+        button(_("whole"), () => this.zoomTo(null), { "aria-label": _("show the whole") })),
+      button(_("all curves"), () => this.legend.all()));
   }
 
   // sources: [{place, runs: [row], banded: strategies as bands, label}]; alone: the runs were picked from others.
@@ -84,7 +84,7 @@ export class Panel {
       this.words.textContent = "";
       this.draw();
     } catch (error) {
-      if (!asked.signal.aborted) this.words.textContent = `The curves could not be read: ${error.message}`;
+      if (!asked.signal.aborted) this.words.textContent = _("The curves could not be read: {why}", { why: error.message });
     }
   }
 
@@ -105,17 +105,18 @@ export class Panel {
     this.scales[of] = { unit, share };
     for (const band of bands) {
       const key = `${source.label || ""}:${band.strategy}`;
-      const held = this.bands.get(key) || { key, name: band.strategy, detail: `${band.runs} runs`, of: {} };
+      const held = this.bands.get(key) || { key, name: band.strategy, detail: _("{count} runs", { count: band.runs }), of: {} };
       held.of[of] = { x: band.x, y: band.median, low: band.low, high: band.high };
       this.bands.set(key, held);
     }
     const rows = new Map(source.runs.map((row) => [row.run, row]));
     for (const curve of curves) {
       const key = `${source.place}\n${curve.run}`, row = rows.get(curve.run);
-      const rate = row && row.lr !== null && row.lr !== undefined ? `rate ${format.rate(row.lr)}, ` : "";
+      const rate = row && row.lr !== null && row.lr !== undefined;
+      const named = rate ? _("rate {rate}, seed {seed}", { rate: format.rate(row.lr), seed: curve.seed }) : _("seed {seed}", curve);
       const held = this.lines.get(key) || {
         key, run: curve.run, name: curve.strategy, of: {},
-        detail: `${source.label ? `${source.label}, ` : ""}${rate}seed ${curve.seed}${row && row.steered ? ", steered" : ""}`,
+        detail: (source.label ? `${source.label}, ` : "") + (row && row.steered ? _("{name}, steered", { name: named }) : named),
         href: this.href ? this.href(source.place, curve.run) : null,
       };
       held.of[of] = { x: curve.x, y: curve.y };
@@ -172,7 +173,7 @@ export class Panel {
       chart.element.hidden = held.some((one) => anything(one.of)) && !held.some((one) => anything({ [of]: one.of[of] }));
       const curves = seen.filter((one) => one.of[of] && one.of[of].x.length).map((one) => ({ key: one.key, style: one.style, ...this.scaled(of, one.of[of]) }));
       const scale = this.scales[of] || {};
-      chart.name.textContent = of === "score" ? format.inUnit(of, scale) : of;
+      chart.name.textContent = of === "score" ? format.inUnit(_(of), scale) : _(of);
       this.legend.head(of, chart.name.textContent);
       chart.show({
         curves, extent, zoom: this.zoom, theme: theme.shown(), marks: this.marks,
@@ -227,7 +228,7 @@ export class Panel {
     this.pending = requestAnimationFrame(() => {
       this.pending = 0;
       const at = this.step === null ? null : Math.round(this.step);
-      const words = at === null ? "last values" : `step ${at.toLocaleString("en")}`;
+      const words = at === null ? _("last values") : _("step {step}", { step: at.toLocaleString("en") });
       this.legend.values(words, (key, of) => {
         const curve = ((this.lines.get(key) || this.bands.get(key) || { of: {} }).of)[of];
         if (!curve || !curve.x.length) return null;

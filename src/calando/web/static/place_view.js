@@ -1,7 +1,7 @@
 // A study, a tuning or a training: the verdict first, then what runs, the curves, the strategies, and the table.
 
 import { address, ask, post } from "./api.js";
-import { button, calmly, h } from "./dom.js";
+import { _, button, calmly, h } from "./dom.js";
 import { Feed } from "./feed.js";
 import * as format from "./format.js";
 import { MOST, Panel } from "./panel.js";
@@ -20,7 +20,7 @@ export class PlaceView {
     this.title = h("h1", { id: "verdict" }, "…");
     this.where = h("p", { class: "question" });
     this.words = h("p", { class: "words", role: "status" });
-    this.progress = h("progress", { max: 1, value: 0, "aria-label": "done", hidden: true });
+    this.progress = h("progress", { max: 1, value: 0, "aria-label": _("done"), hidden: true });
     this.tools = h("div", { class: "tools" });
     this.notes = h("ul", { class: "notes" });
     this.running = new Running(place, this.styles);
@@ -34,9 +34,9 @@ export class PlaceView {
     this.element = h("div", {},
       h("header", { class: "head" }, this.where, this.title, this.words, this.progress, this.tools, this.notes),
       this.running.element, this.arms,
-      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.drawn, this.frame),
+      h("section", { "aria-label": _("Curves") }, h("h2", {}, _("Curves")), this.drawn, this.frame),
       this.results.element,
-      h("section", { "aria-label": "Runs" }, h("h2", {}, "Runs"), this.picks, this.table.element));
+      h("section", { "aria-label": _("Runs") }, h("h2", {}, _("Runs")), this.picks, this.table.element));
     this.summarize = calmly(() => this.summary(), RESUME);
     this.recurve = calmly(() => this.curves(), RESUME);
   }
@@ -74,11 +74,11 @@ export class PlaceView {
     const heading = JSON.stringify([status.kind, status.state, status.title]);
     if (heading !== this.heading) {
       this.heading = heading;
-      const what = `${status.kind} · ${status.title}`;
-      this.where.replaceChildren(...(this.place ? [h("a", { href: toIndex() }, "‹ studies and runs"), ` / ${this.place} · ${what}`] : [what]));
-      const stop = button("Stop: save the runs in progress", () => this.stop(stop), { id: "stop" });
+      const what = `${_(status.kind)} · ${status.title}`;
+      this.where.replaceChildren(...(this.place ? [h("a", { href: toIndex() }, `‹ ${_("studies and runs")}`), ` / ${this.place} · ${what}`] : [what]));
+      const stop = button(_("Stop: save the runs in progress"), () => this.stop(stop), { id: "stop" });
       this.tools.replaceChildren(...[
-        status.kind === "study" && h("a", { href: address("report", { place: this.place }), id: "report" }, "the report, with its figures"),
+        status.kind === "study" && h("a", { href: address("report", { place: this.place }), id: "report" }, _("the report, with its figures")),
         status.state === "running" && this.steers && status.kind === "study" && stop,
         (this.stopStatus = h("span", { role: "status", id: "stop-status" })),
       ].filter(Boolean));
@@ -94,8 +94,8 @@ export class PlaceView {
     if (!arms.length) return;
     const columns = [...new Set(arms.flatMap((one) => Object.keys(one)))].filter((name) => name !== "run");
     const write = (value) => (typeof value === "number" ? format.plain(value, 4) : Array.isArray(value) || value === null || value === undefined ? "–" : String(value));
-    this.arms.replaceChildren(h("h2", {}, "Arms"), h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Arms" },
-      h("table", { class: "arms" }, h("thead", {}, h("tr", {}, ...columns.map((one) => h("th", { scope: "col" }, one)))),
+    this.arms.replaceChildren(h("h2", {}, _("Arms")), h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": _("Arms") },
+      h("table", { class: "arms" }, h("thead", {}, h("tr", {}, ...columns.map((one) => h("th", { scope: "col" }, _(one))))),
         h("tbody", {}, ...arms.map((arm) => h("tr", {}, ...columns.map((name) => h("td", {}, name === "strategy" && arm.run ? h("a", { href: toRun(this.place, arm.run) }, write(arm[name])) : write(arm[name])))))))));
   }
 
@@ -123,11 +123,11 @@ export class PlaceView {
     const bands = many && !(this.only && ticked.length);
     const runs = this.only && ticked.length ? ticked : many ? ticked : begun;
     this.drawn.textContent = bands
-      ? `${format.count(total)} runs: a band for each strategy, the middle 80 % of its runs around their median; tick runs in the table below to draw them.`
-      : this.only && ticked.length ? "The ticked runs alone." : "";
+      ? _("{count} runs: a band for each strategy, the middle 80 % of its runs around their median; tick runs in the table below to draw them.", { count: format.count(total) })
+      : this.only && ticked.length ? _("The ticked runs alone.") : "";
     await this.panel.show([{ place: this.place, runs: runs.slice(0, 2 * MOST), banded: bands }], { alone: Boolean(this.only && ticked.length) });
     const steered = rows.filter((row) => row.steered).length;
-    this.results.tell(steered ? `${format.count(steered)} of the runs ${steered === 1 ? "was" : "were"} steered: what is changed by hand takes no part in verdicts.` : "");
+    this.results.tell(steered ? _(steered === 1 ? "{count} of the runs was steered: what is changed by hand takes no part in verdicts." : "{count} of the runs were steered: what is changed by hand takes no part in verdicts.", { count: format.count(steered) }) : "");
     this.scale = this.status.score;
     this.table.scale = this.scale;
     this.table.draw();
@@ -162,13 +162,13 @@ export class PlaceView {
     this.picks.hidden = !rows.length;
     const [a, b] = rows;
     this.picks.replaceChildren(...[
-      `${rows.length} ticked`,
-      rows.length === 2 && h("a", { href: toCompare({ place: this.place, run: a.run }, { place: this.place, run: b.run }), id: "compare" }, "compare the two"),
-      button(this.only ? "draw the others as well" : "draw these alone", () => {
+      _("{count} ticked", { count: rows.length }),
+      rows.length === 2 && h("a", { href: toCompare({ place: this.place, run: a.run }, { place: this.place, run: b.run }), id: "compare" }, _("compare the two")),
+      button(_(this.only ? "draw the others as well" : "draw these alone"), () => {
         this.only = !this.only;
         this.picked(rows);
       }),
-      button("clear", () => {
+      button(_("clear"), () => {
         this.only = false;
         this.table.clear();
       }),
@@ -180,7 +180,7 @@ export class PlaceView {
     pressed.disabled = true;
     try {
       await post(address("commands/stop", { place: this.place }), {});
-      this.stopStatus.textContent = "Stopping: runs in progress are saved; the same command resumes them.";
+      this.stopStatus.textContent = _("Stopping: runs in progress are saved; the same command resumes them.");
     } catch (error) {
       this.stopStatus.textContent = error.message;
       pressed.disabled = false;

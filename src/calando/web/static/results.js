@@ -1,9 +1,9 @@
 // What a study has concluded so far: a row a strategy, best first, in the words of the terminal.
 
-import { h, swatch } from "./dom.js";
+import { _, h, swatch } from "./dom.js";
 import * as format from "./format.js";
 
-const HEADINGS = [["strategy", ""], ["rate", "n"], ["test", "n"], ["validation", "n"], ["against the best", ""], ["failed", "n"]];
+const HEADINGS = [[_("strategy"), ""], [_("rate"), "n"], [_("test"), "n"], [_("validation"), "n"], [_("against the best"), ""], [_("failed"), "n"]];
 
 export class Results {
   constructor(styles) {
@@ -12,8 +12,8 @@ export class Results {
     this.notes = h("div");
     this.steered = h("p", { class: "note" });
     this.heads = HEADINGS.map(([title, kind]) => h("th", { scope: "col", class: kind || null }, title));
-    this.element = h("section", { "aria-label": "The strategies", hidden: true }, h("h2", {}, "The strategies, best first"),
-      h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Table of strategies" },
+    this.element = h("section", { "aria-label": _("The strategies"), hidden: true }, h("h2", {}, _("The strategies, best first")),
+      h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": _("Table of strategies") },
         h("table", { class: "results" }, h("thead", {}, h("tr", {}, ...this.heads)), this.body)), this.notes, this.steered);
   }
 
@@ -24,11 +24,11 @@ export class Results {
 
   show(summary, scale) {
     for (const at of [2, 3]) this.heads[at].textContent = format.inUnit(HEADINGS[at][0], scale);
-    this.leads = summary.complete ? (scale.goal === "min" ? "lowest" : "highest") : "leads";
+    this.leads = _(!summary.complete ? "leads" : scale.goal === "min" ? "lowest" : "highest");
     const against = new Map(summary.comparisons.map((one) => [one.strategy, one]));
     this.element.hidden = !summary.results.length;
     this.body.replaceChildren(...summary.results.map((one) => this.row(one, against.get(one.name), summary.best, scale)));
-    const cautions = [...summary.cautions, ...summary.results.filter((one) => one.note).map((one) => `${one.name}: ${one.note}`)];
+    const cautions = [...summary.cautions, ...summary.results.filter((one) => one.note).map((one) => _("{name}: {note}", one))];
     this.notes.replaceChildren(...cautions.map((one) => h("p", { class: "note" }, one)));
   }
 
@@ -38,7 +38,7 @@ export class Results {
       const sd = found.sd === null ? "" : ` ± ${scale.share ? (100 * found.sd).toFixed(2) : format.plain(found.sd, 2)}`;
       return `${format.score(found.mean, scale)}${sd} (${found.n})`;
     };
-    const words = compared ? compared.text || compared.verdict : result.name === best ? this.leads : result.untuned || "–";
+    const words = compared ? compared.text || _(compared.verdict) : result.name === best ? this.leads : result.untuned || "–";
     const failed = result.diverged + result.died;
     return h("tr", { class: result.name === best ? "best" : null },
       h("th", { scope: "row" }, h("span", { class: "entry", title: result.text }, swatch(this.styles.of(result.name)), h("span", { class: "name" }, result.name))),

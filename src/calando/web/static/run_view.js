@@ -1,7 +1,7 @@
 // A run's own page: what it is, its curves, what happened in it, and what is needed to make it again.
 
 import { ask } from "./api.js";
-import { copy, h } from "./dom.js";
+import { _, copy, h } from "./dom.js";
 import { Feed } from "./feed.js";
 import * as format from "./format.js";
 import { Panel } from "./panel.js";
@@ -17,14 +17,14 @@ export class RunView {
     Object.assign(this, { place, run, bar, styles: new Styles(), feed: null, row: null });
     this.title = h("h1", { id: "verdict" }, "…");
     this.words = h("p", { class: "words", role: "status" });
-    this.progress = h("progress", { max: 1, value: 0, "aria-label": "steps", hidden: true });
+    this.progress = h("progress", { max: 1, value: 0, "aria-label": _("steps"), hidden: true });
     this.panel = null;
     this.frame = h("div");
     this.steer = h("div");
     this.facts = h("div");
     this.element = h("div", {}, h("header", { class: "head" },
-      h("p", { class: "question" }, h("a", { href: toPlace(place) }, `‹ ${place || "the whole"}`)), this.title, this.words, this.progress),
-      h("section", { "aria-label": "Curves" }, h("h2", {}, "Curves"), this.frame), this.steer, this.facts);
+      h("p", { class: "question" }, h("a", { href: toPlace(place) }, `‹ ${place || _("the whole")}`)), this.title, this.words, this.progress),
+      h("section", { "aria-label": _("Curves") }, h("h2", {}, _("Curves")), this.frame), this.steer, this.facts);
   }
 
   async start() {
@@ -69,11 +69,11 @@ export class RunView {
     this.row = row;
     this.title.textContent = format.named(row);
     const scale = this.panel.scales.score || {};
-    const now = running ? [`rate ${format.rate(running.lr)}`, `loss ${format.loss(running.loss)}`, running.eta_s === null ? "" : `ETA ${format.left(running.eta_s)}`, running.slot ? `worker ${running.slot}` : ""] : [];
+    const now = running ? [_("rate {rate}", { rate: format.rate(running.lr) }), _("loss {loss}", { loss: format.loss(running.loss) }), running.eta_s === null ? "" : _("ETA {left}", { left: format.left(running.eta_s) }), running.slot ? _("worker {slot}", running) : ""] : [];
     this.words.textContent = [
-      row.state,
-      `${format.count(row.step)}${row.steps ? ` of ${format.count(row.steps)}` : ""} steps`,
-      row.score === null ? "" : `validation ${format.score(row.score, scale)}${scale.share ? " %" : ""}`,
+      _(row.state),
+      row.steps ? _("{done} of {expected} steps", { done: format.count(row.step), expected: format.count(row.steps) }) : _("{count} steps", { count: format.count(row.step) }),
+      row.score === null ? "" : _("validation {score}", { score: `${format.score(row.score, scale)}${scale.share ? " %" : ""}` }),
       row.seconds === null || row.seconds === undefined ? "" : format.duration(row.seconds),
       ...now,
     ].filter(Boolean).join(" · ");
@@ -100,25 +100,25 @@ export class RunView {
     const wide = (name, head, rows) => h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": name },
       h("table", {}, h("thead", {}, h("tr", {}, ...head.map((one) => h("th", { scope: "col" }, one)))), h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((one) => h("td", {}, one)))))));
     const folded = (title, ...content) => h("details", {}, h("summary", {}, title), ...content);
-    const link = (digest) => digest === run.run ? "this run" : h("a", { href: toRun(this.place, digest) }, format.short(digest));
-    const branches = [run.parent && ["branch of", link(run.parent)], ...run.branches.map((one) => [`branch at ${format.count(one.step)}`, link(one.run)])].filter(Boolean);
+    const link = (digest) => digest === run.run ? _("this run") : h("a", { href: toRun(this.place, digest) }, format.short(digest));
+    const branches = [run.parent && [_("branch of"), link(run.parent)], ...run.branches.map((one) => [_("branch at {step}", { step: format.count(one.step) }), link(one.run)])].filter(Boolean);
     return [
-      part("What it is",
+      part(_("What it is"),
         h("dl", { class: "facts" },
-          h("dt", {}, "strategy"), h("dd", {}, h("code", {}, run.text), " ", copy(run.text, "the strategy")),
-          ...(run.command ? [h("dt", {}, "command"), h("dd", {}, h("pre", {}, run.command), copy(run.command, "the command that makes it again"))] : []),
-          h("dt", {}, "run"), h("dd", {}, h("code", {}, run.run)),
+          h("dt", {}, _("strategy")), h("dd", {}, h("code", {}, run.text), " ", copy(run.text, _("the strategy"))),
+          ...(run.command ? [h("dt", {}, _("command")), h("dd", {}, h("pre", {}, run.command), copy(run.command, _("the command that makes it again")))] : []),
+          h("dt", {}, _("run")), h("dd", {}, h("code", {}, run.run)),
           ...branches.flatMap(([name, to]) => [h("dt", {}, name), h("dd", {}, to)])),
-        run.spec && folded("Its spec", h("pre", {}, JSON.stringify(run.spec, null, 2)), copy(JSON.stringify(run.spec), "the spec")),
-        run.host && Object.keys(run.host).length > 0 && folded("Where it was made", h("pre", {}, JSON.stringify(run.host, null, 2)))),
-      run.events.length > 0 && part("What happened", wide("Events", ["step", "what"], run.events.map((one) => [format.count(one.step), eventText(one)]))),
-      run.commands.length > 0 && part("Commands", wide("Commands", ["asked", "by", "command", "state", "at step", "branch", "why not"], run.commands.map((one) => [
-        new Date(1000 * one.at).toLocaleString(), one.who || "–", h("code", {}, one.line), one.state, format.count(one.step), one.branch ? link(one.branch) : "", one.why,
+        run.spec && folded(_("Its spec"), h("pre", {}, JSON.stringify(run.spec, null, 2)), copy(JSON.stringify(run.spec), _("the spec"))),
+        run.host && Object.keys(run.host).length > 0 && folded(_("Where it was made"), h("pre", {}, JSON.stringify(run.host, null, 2)))),
+      run.events.length > 0 && part(_("What happened"), wide(_("Events"), [_("step"), _("what")], run.events.map((one) => [format.count(one.step), eventText(one)]))),
+      run.commands.length > 0 && part(_("Commands"), wide(_("Commands"), [_("asked"), _("by"), _("command"), _("state"), _("at step"), _("branch"), _("why not")], run.commands.map((one) => [
+        new Date(1000 * one.at).toLocaleString(), one.who || "–", h("code", {}, one.line), _(one.state), format.count(one.step), one.branch ? link(one.branch) : "", one.why,
       ]))),
-      run.evaluations.length > 0 && part("Looks at the validation part", folded(`${run.evaluations.length} looks`,
-        wide("Looks", ["step", "score", "loss"], run.evaluations.map((one) => [format.count(one.step), format.score(one.score, scale), format.loss(one.loss)])))),
-      run.files.length > 0 && part("Files", wide("Files", ["name", "size"], run.files.map((one) => [h("code", {}, one.name), format.bytes(one.bytes)]))),
-      run.log.length > 0 && part("The end of its log", h("pre", { class: "log", tabindex: 0 }, run.log.join("\n"))),
+      run.evaluations.length > 0 && part(_("Looks at the validation part"), folded(_("{count} looks", { count: run.evaluations.length }),
+        wide(_("Looks"), [_("step"), _("score"), _("loss")], run.evaluations.map((one) => [format.count(one.step), format.score(one.score, scale), format.loss(one.loss)])))),
+      run.files.length > 0 && part(_("Files"), wide(_("Files"), [_("name"), _("size")], run.files.map((one) => [h("code", {}, one.name), format.bytes(one.bytes)]))),
+      run.log.length > 0 && part(_("The end of its log"), h("pre", { class: "log", tabindex: 0 }, run.log.join("\n"))),
     ].filter(Boolean);
   }
 

@@ -1,17 +1,17 @@
 // The runs in progress: how far, at which rate, with which loss, on which worker, and when each will be done.
 
-import { h } from "./dom.js";
+import { _, h } from "./dom.js";
 import * as format from "./format.js";
 import { toRun } from "./routes.js";
 
-const HEADINGS = [["run", ""], ["steps", ""], ["rate", "n"], ["loss", "n"], ["score", "n"], ["ETA", "n"], ["worker", "n"]];
+const HEADINGS = [[_("run"), ""], [_("steps"), ""], [_("rate"), "n"], [_("loss"), "n"], [_("score"), "n"], [_("ETA"), "n"], [_("worker"), "n"]];
 
 export class Running {
   constructor(place, styles) {
     Object.assign(this, { place, styles });
     this.body = h("tbody");
-    this.element = h("section", { "aria-label": "Runs in progress", hidden: true }, h("h2", {}, "Running now"),
-      h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Runs in progress" },
+    this.element = h("section", { "aria-label": _("Runs in progress"), hidden: true }, h("h2", {}, _("Running now")),
+      h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": _("Runs in progress") },
         h("table", { class: "running" }, h("thead", {}, h("tr", {}, ...HEADINGS.map(([title, kind]) => h("th", { scope: "col", class: kind || null }, title)))), this.body)));
   }
 
@@ -24,7 +24,7 @@ export class Running {
 
   row(run, scale) {
     const steps = run.steps
-      ? [h("progress", { max: run.steps, value: run.step, "aria-label": "steps" }), ` ${format.count(run.step)} of ${format.count(run.steps)}`]
+      ? [h("progress", { max: run.steps, value: run.step, "aria-label": _("steps") }), ` ${_("{done} of {expected}", { done: format.count(run.step), expected: format.count(run.steps) })}`]
       : [format.count(run.step)];
     const value = (text) => h("td", { class: "n" }, text);
     return h("tr", {},

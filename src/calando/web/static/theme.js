@@ -1,9 +1,9 @@
 // Light or dark: as the system has it, or as chosen here, which the browser keeps.
 
-import { button } from "./dom.js";
+import { _, button } from "./dom.js";
 
 const KEY = "calando-theme", ORDER = ["", "dark", "light"];
-const NAMES = { "": "colours: system", dark: "colours: dark", light: "colours: light" };
+const NAMES = { "": _("colours: system"), dark: _("colours: dark"), light: _("colours: light") };
 const watchers = new Set();
 const system = matchMedia("(prefers-color-scheme: dark)");
 
@@ -42,7 +42,7 @@ export const theme = {
     return NAMES[name];
   },
   control() {
-    const made = button(NAMES[chosen()], () => (made.textContent = theme.next()), { class: "quiet", title: "colours of the page (t)", id: "theme" });
+    const made = button(NAMES[chosen()], () => (made.textContent = theme.next()), { class: "quiet", title: _("colours of the page (t)"), id: "theme" });
     return made;
   },
 };
