@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.waiting import PATIENCE
 
 from calando.cli import main
 
@@ -21,6 +22,6 @@ def test_at_the_end_nothing_is_flushed_that_is_not_there(monkeypatch):
 def test_a_command_ends_in_silence(words, finished_study):
     filled = [one.format(study=finished_study) for one in words]
     shell = ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, "-m", "calando"]
-    ended = subprocess.run([*shell, *filled], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([*shell, *filled], capture_output=True, text=True, timeout=PATIENCE)
     assert "Traceback" not in ended.stderr
     assert "Error" not in ended.stderr

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from calando.report import html, study_tables
-from calando.report.columns import COLUMNS, footnotes
+from calando.report.columns import COLUMNS, footnotes, strategy_rows
 from calando.report.formatting import spread
 from calando.report.page_contents import page_contents
 from calando.report.tables import comparison_lines, headline_panel, study_table, trials_table
@@ -45,6 +45,14 @@ def test_what_became_of_a_trial_is_explained_where_it_stands(study, outcome):
     for word in ("died", "diverged"):
         assert (f"\n{word}: " in text) is (f": {word}" in text)
     assert outcome == "finished" or f"\n{outcome}: " in text
+
+
+def test_a_narrow_terminal_breaks_cells_and_cuts_no_number(study):
+    table = printed(study_table(study.summary, width=40), width=40)
+    assert max(map(len, table.splitlines())) <= 40
+    words = "".join(table.split())
+    for row in strategy_rows(study.summary):
+        assert "".join(row.cells["test"].split()[:3]) in words
 
 
 @pytest.mark.parametrize("width", [10, 40])

@@ -229,7 +229,7 @@ def test_the_commands_of_an_appendix_of_relative_data_make_the_same_run(tmp_path
 
     def run(words, folder):
         words = [*module, *words] if words[0] == "calando" else words
-        return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
+        return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=True)
 
     run(["calando", "train", "npz:x.npz", "sgd(lr=0.1)", "--steps", "4", "--threads", "1", "--out", "run"], tmp_path)
     run(["calando", "export", "run", "--to", "appendix", "--out", "appendix"], tmp_path)

@@ -80,7 +80,7 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     """One row a strategy, best first, with footnotes.
 
     Args:
-        width: of the terminal, in characters; from 60 on every row shows its test score and verdict whole.
+        width: of the terminal, in characters; from 60 on every row shows its test score and verdict on one line.
     """
     columns = [column for column in COLUMNS if column.is_shown(summary)]
     rows = strategy_rows(summary)
@@ -91,7 +91,7 @@ def study_table(summary: StudySummary, *, width: int) -> Group:
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold", show_edge=False)
     for place in kept:
         side: JustifyMethod = "right" if columns[place].numeric else "left"
-        table.add_column(Text(headings[place]), justify=side, no_wrap=True, overflow="ellipsis")
+        table.add_column(Text(headings[place]), justify=side, overflow="fold")
     for row, texts in zip(rows, cells, strict=True):
         shown = [Text(texts[place], style=STYLES.get(row.cells[columns[place].key], "")) for place in kept]
         table.add_row(*shown, style="bold" if row.result.name == summary.best else "")

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from calando.errors import DataError
 from calando.language import message
-from calando.tasks.catalog import READERS, path_of
 
 __all__ = ["is_found", "path_within", "place_of", "relative_to"]
 
@@ -26,6 +25,8 @@ def path_within(data: str) -> Path | None:
     >>> path_within("csv:houses.csv,target=price"), path_within("digits"), path_within("mine.tasks:workload")
     (PosixPath('houses.csv'), None, None)
     """
+    from calando.tasks.catalog import READERS, path_of
+
     return path_of(data)[0] if data.partition(":")[0] in READERS and ":" in data else None
 
 
