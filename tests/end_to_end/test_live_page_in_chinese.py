@@ -13,6 +13,7 @@ from tests.cli.test_language import HAN
 from tests.end_to_end.live_page_kit import serving, store, visiting
 from tests.end_to_end.test_report_in_browser import CHROMIUM, until
 from tests.report.fabricate import make_study
+from tests.waiting import PATIENCE
 
 import calando
 from calando.web.access import Tokens
@@ -138,7 +139,7 @@ def test_a_run_is_steered_in_chinese(browser, tmp_path, by_browser):
         with serving(folder, tokens) as address:
             opened = visiting(browser, f"{address}?token={tokens.steer}", locale="zh-CN")
             with opened as page:
-                page.wait_for_selector("table.running tbody tr", timeout=60_000)
+                page.wait_for_selector("table.running tbody tr", timeout=1000 * PATIENCE)
                 until(
                     lambda: "学习率" in page.inner_text("#verdict") and "预计剩余" in page.inner_text("#verdict"),
                     seconds=30,
