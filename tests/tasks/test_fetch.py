@@ -16,7 +16,7 @@ import pytest
 from calando.errors import DataError, UnknownName
 from calando.tasks import fetch
 from calando.tasks.catalog import DATA
-from calando.tasks.fetch import SOURCES, Download, find_data, get_data
+from calando.tasks.fetch import SOURCES, Download, find_data, folder_sha256, get_data
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -57,7 +57,8 @@ def left(folder: Path) -> list[str]:
 
 
 def test_every_data_set_but_the_embedded_can_be_fetched_or_says_where_it_is_from() -> None:
-    assert set(SOURCES) | {name for name, entry in DATA.items() if entry.fetched_from} == set(DATA) - {"digits"}
+    wanted = {entry.kept_in or name for name, entry in DATA.items() if name != "digits" and not entry.fetched_from}
+    assert set(SOURCES) == wanted
     for downloads in SOURCES.values():
         for download in downloads:
             assert len(bytes.fromhex(download.sha256)) == 32
@@ -151,8 +152,52 @@ def test_archives_are_unpacked_whole_or_not_at_all(
         assert (place / "b").read_bytes() == b"B" * 5000
 
 
+@pytest.mark.parametrize("fault", ["", "another", "absent", "torn", "bomb"])
+def test_a_folder_of_an_archive_is_held_against_what_lies_in_it(
+    tmp_path: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """However the host packs it: other order, other times, other compression."""
+    folder, url = served
+    holds = {"a.wav": b"A" * 5000, "b.wav": b"B" * 70}
+    (tmp_path / "wanted").mkdir()
+    for name, content in holds.items():
+        (tmp_path / "wanted" / name).write_bytes(content)
+    expected = folder_sha256(tmp_path / "wanted")
+    inside = {
+        "top/readme": b"-",
+        **{f"top/kept/{name}": holds[name] for name in reversed(holds)},
+        "top/kept/deep/c": b"",
+    }
+    if fault == "another":
+        inside["top/kept/b.wav"] = b"tampered with"
+    elif fault == "absent":
+        inside = {"top/readme": b"-"}
+    elif fault == "bomb":
+        monkeypatch.setattr(fetch, "_MOST_BYTES", 5000)
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as tar:
+        for name, content in inside.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(content), 86400
+            tar.addfile(member, io.BytesIO(content))
+    content = file.getvalue()
+    (folder / "x.tar.gz").write_bytes(content[: len(content) // 2] if fault == "torn" else content)
+    offer(monkeypatch, Download("x.tar.gz", expected, (f"{url}x.tar.gz",), folder="kept"))
+    place = tmp_path / "fashion-mnist"
+    if fault:
+        with pytest.raises(DataError, match="cannot be unpacked" if fault == "torn" else r"SHA-256 differs.*--data"):
+            get_data("fashion-mnist", data_dir=tmp_path)
+        assert left(place) == []
+    else:
+        get_data("fashion-mnist", data_dir=tmp_path)
+        assert left(place) == ["a.wav", "b.wav", "kept"]
+        asked = len(Quiet.asked)
+        get_data("fashion-mnist", data_dir=tmp_path)
+        assert len(Quiet.asked) == asked
+
+
 def test_unknown_and_embedded_names() -> None:
-    with pytest.raises(UnknownName, match=r"did you mean 'cifar10'\? choices: cifar10, fashion-mnist"):
+    with pytest.raises(UnknownName, match=r"did you mean 'cifar10'\? choices: cifar10, fashion-mnist, fsdd"):
         get_data("cifar")
     with pytest.raises(UnknownName, match="digits come with calando"):
         get_data("digits")

@@ -126,7 +126,7 @@ def _data() -> None:
 
 @data.command("get")
 def _get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="fashion-mnist or cifar10")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="fashion-mnist, cifar10 or fsdd")],
     data_dir: Annotated[Path | None, OPTIONS["data_dir"].declared] = None,
 ) -> None:
     """Download a data set, checksum-checked.

@@ -7,6 +7,8 @@ A named data set is looked for in this order; the first place that holds it in a
     3. the user's cache, where `calando data get NAME` puts it
     4. /usr/share/datasets/NAME, where Debian's packages put it (dataset-fashion-mnist)
 
+Parts of one data set, as fsdd-test-jackson of fsdd, lie in one folder NAME.
+
 A file is fetched into a temporary folder next to the target, checked against its SHA-256, and moved into place; what
 fails leaves nothing behind. An existing file is not fetched again.
 """
@@ -19,6 +21,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 from calando.errors import DataError, UnknownName, UsageError
@@ -30,10 +33,13 @@ from calando.tasks.data.audio import AudioData
 from calando.tasks.data.images import cache_folder
 from calando.tasks.data.samples import SampleData
 
-__all__ = ["SOURCES", "find_data", "get_data", "open_data"]
+__all__ = ["SOURCES", "find_data", "folder_sha256", "get_data", "open_data"]
 
-SOURCES = {entry.name: entry.downloads for entry in DATA.values() if entry.downloads}
+SOURCES = {entry.kept_in or entry.name: entry.downloads for entry in DATA.values() if entry.downloads}
 """What can be fetched."""
+
+_MOST_BYTES = 2**28
+"""Of a folder that is unpacked before it can be checked."""
 
 _DEBIAN = Path("/usr/share/datasets")
 
@@ -84,15 +90,16 @@ def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]
     given = [data_dir] if data_dir is not None else []
     if variable := os.environ.get("CALANDO_DATA"):
         given.append(Path(variable))
-    places = [place for folder in given for place in (folder / name, folder)]
-    places += [cache_folder() / name, _DEBIAN / name]
+    kept_in = DATA[name].kept_in or name
+    places = [place for folder in given for place in (folder / kept_in, folder)]
+    places += [cache_folder() / kept_in, _DEBIAN / kept_in]
     for place in places:
         for layout in DATA[name].layouts:
             folder = place / layout.below
             if layout.here(folder):
                 return folder, layout
     fetch = (
-        message("fetch it with `calando data get {name}`", name=name)
+        message("fetch it with `calando data get {name}`", name=kept_in)
         if DATA[name].downloads
         else DATA[name].fetched_from
     )
@@ -112,9 +119,10 @@ def get_data(
     """Fetch a data set and return its folder.
 
     Args:
-        name: "fashion-mnist" or "cifar10".
+        name: "fashion-mnist", "cifar10" or "fsdd".
         data_dir: the folder to make DIR/NAME in; None takes the user's cache, where data are looked for anyway.
-        progress: called with (bytes so far, bytes in all) of the file under way.
+        progress: called with (bytes so far, bytes in all) of the file under way; the latter is 0 where the host does
+            not say it.
 
     Raises:
         UnknownName: nothing to fetch under that name.
@@ -127,11 +135,11 @@ def get_data(
     try:
         target.mkdir(parents=True, exist_ok=True)
         for download in SOURCES[name]:
-            if all((target / member).is_file() for member in download.members or (download.name,)):
+            if all((target / kept).exists() for kept in _kept(download)):
                 continue
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target, ignore_cleanup_errors=True) as folder:
                 file = _downloaded(download, Path(folder), progress)
-                for ready in _extracted(file, download, Path(folder)) if download.members else [file]:
+                for ready in _extracted(file, download, Path(folder)):
                     ready.replace(target / ready.name)
     except OSError as error:
         raise DataError(
@@ -144,17 +152,28 @@ def get_data(
     return target
 
 
+def _kept(download: Download) -> tuple[str, ...]:
+    """The names that are there once it was fetched."""
+    return download.members or (download.folder or download.name,)
+
+
+def folder_sha256(folder: Path) -> str:
+    """SHA-256 of the lines `NAME SHA-256-OF-ITS-BYTES`, a line a file, in the order of their names."""
+    files = sorted(folder.iterdir(), key=lambda file: file.name)
+    lines = (f"{file.name} {sha256(file.read_bytes()).hexdigest()}\n" for file in files)
+    return sha256("".join(lines).encode()).hexdigest()
+
+
 def _downloaded(download: Download, folder: Path, progress: Callable[[int, int], None] | None) -> Path:
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
+    expected = None if download.folder else f"sha256:{download.sha256}"
     problems = []
     for url in download.urls:
         fetcher = pooch.HTTPDownloader(progressbar=_Bar(progress) if progress else False, chunk_size=2**16, timeout=30)
         try:
-            return Path(
-                pooch.retrieve(url, f"sha256:{download.sha256}", fname=download.name, path=folder, downloader=fetcher)
-            )
+            return Path(pooch.retrieve(url, expected, fname=download.name, path=folder, downloader=fetcher))
         except OSError as error:  # requests' own errors are OSErrors too
             problems.append(f"{url}: {error.strerror or type(error).__name__}")
         except ValueError:  # pooch: the checksum differs
@@ -169,24 +188,55 @@ def _downloaded(download: Download, folder: Path, progress: Callable[[int, int],
     )
 
 
-def _extracted(archive: Path, download: Download, folder: Path) -> list[Path]:
-    ready = []
+def _extracted(file: Path, download: Download, folder: Path) -> list[Path]:
+    """What is moved into place: the file itself, or what is wanted out of it."""
+    if not (download.members or download.folder):
+        return [file]
     try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = Path(member.name).name
-                content = tar.extractfile(member) if name in download.members else None
-                if content is not None:
-                    ready.append(folder / name)
-                    with content, ready[-1].open("wb") as file:
-                        shutil.copyfileobj(content, file)
+        with tarfile.open(file) as archive:
+            return [_folder(archive, download, folder)] if download.folder else _members(archive, download, folder)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(
             message("{name}: cannot be unpacked ({error}); fetch it again", name=download.name, error=error)
         ) from error
+
+
+def _members(archive: tarfile.TarFile, download: Download, folder: Path) -> list[Path]:
+    ready = []
+    for member in archive:
+        name = Path(member.name).name
+        content = archive.extractfile(member) if name in download.members else None
+        if content is not None:
+            ready.append(folder / name)
+            with content, ready[-1].open("wb") as file:
+                shutil.copyfileobj(content, file)
     if missing := sorted(set(download.members) - {path.name for path in ready}):
         raise DataError(message("{name}: holds no {missing}; fetch it again", name=download.name, missing=missing[0]))
     return ready
+
+
+def _folder(archive: tarfile.TarFile, download: Download, folder: Path) -> Path:
+    unpacked = folder / download.folder
+    unpacked.mkdir()
+    room = _MOST_BYTES
+    for member in archive:
+        room -= max(member.size, 0)
+        if room < 0:
+            break
+        place = Path(member.name)
+        content = archive.extractfile(member) if place.parent.name == download.folder else None
+        if content is not None:
+            with content, (unpacked / place.name).open("wb") as file:
+                shutil.copyfileobj(content, file)
+    if room < 0 or folder_sha256(unpacked) != download.sha256:
+        raise DataError(
+            message(
+                "{name}: its content is not the one expected (SHA-256 differs); try again later, or put it there by "
+                "hand and name its folder with --data",
+                name=download.name,
+            )
+        )
+    return unpacked
 
 
 class _Bar:
@@ -197,7 +247,9 @@ class _Bar:
         self._progress, self._seen = progress, 0
 
     def update(self, count: int) -> None:
-        self._seen = min(self._seen + count, self.total)  # pooch counts a last, shorter piece as a whole one
+        self._seen += count
+        if self.total:  # 0: the host does not say it
+            self._seen = min(self._seen, self.total)  # pooch counts a last, shorter piece as a whole one
         self._progress(self._seen, self.total)
 
     def reset(self) -> None:

@@ -34,13 +34,17 @@ class Download:
     """One file to fetch, from the first of `urls` that has it.
 
     Args:
+        sha256: of the file's bytes; with `folder`, of what lies in it, as `fetch.folder_sha256` has it, since hosts
+            that pack an archive on demand may pack it differently tomorrow.
         members: for a tar archive: the files wanted out of it, without their folder; empty keeps the file itself.
+        folder: for a tar archive: the folder wanted out of it, without what lies deeper.
     """
 
     name: str
     sha256: str
     urls: tuple[str, ...]
     members: tuple[str, ...] = ()
+    folder: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,7 @@ class DataEntry:
         endings: of files that this form reads, without a dot.
         embedded: reads a data set that comes with calando.
         layouts: of a data set on disk, tried in order.
+        kept_in: the name of its folder; "": its own.
         fetched_from: what to do to have it, where `calando data get` fetches nothing.
         downloads: the files that `calando data get` fetches.
     """
@@ -79,6 +84,7 @@ class DataEntry:
     endings: tuple[str, ...] = ()
     embedded: Callable[[], ArrayData] | None = None
     layouts: tuple[Layout, ...] = ()
+    kept_in: str = ""
     fetched_from: str = ""
     downloads: tuple[Download, ...] = ()
 

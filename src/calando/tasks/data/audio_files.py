@@ -32,7 +32,7 @@ from calando.tasks.data.parts import PARTS, is_hidden, part_of, printable, some
 from calando.tasks.data.wav import EXTENSIONS
 from calando.tasks.front_end import MELS
 
-__all__ = ["ENTRIES", "leave_out", "read_audio", "recordings_in"]
+__all__ = ["ENTRIES", "contents_of", "leave_out", "parts_by_speaker", "read_audio", "recordings_in"]
 
 _AUDIO = Kind("recording", ("audio",), option="audio", otherwise="")
 _NOISE = "_background_noise_"
@@ -91,15 +91,29 @@ def _read_parquet(path: Path, form: AudioForm, test_speaker: str | None, kind: K
 
 
 def leave_out(files: Files, listed: Sequence[Listed], speaker: str, *, path: Path) -> tuple[list[Listed], str]:
-    """All recordings of one speaker as the test part, those of all others as the training part; and a note of it.
-
-    Whatever parts the files make: nobody who is tested on is trained on.
+    """`parts_by_speaker`, of what the column "speaker" says.
 
     Raises:
-        DataError: no column "speaker", no such speaker, or no other.
+        DataError: no such column, no such speaker, or no other.
     """
     named = [read_words(file, "speaker") for part in (files.train, files.test) for file in part]
-    speakers = np.array([str(one) for column in named for one in column])
+    return parts_by_speaker([str(one) for column in named for one in column], listed, speaker, path=path)
+
+
+def parts_by_speaker(
+    named: Sequence[str], listed: Sequence[Listed], speaker: str, *, path: Path
+) -> tuple[list[Listed], str]:
+    """All recordings of one speaker as the test part, those of all others as the training part; and a note of it.
+
+    Whatever parts there were: nobody who is tested on is trained on.
+
+    Args:
+        named: who speaks, recording by recording.
+
+    Raises:
+        DataError: no such speaker, or no other.
+    """
+    speakers = np.array(named)
     known = sorted(set(speakers.tolist()))
     if speaker not in known or len(known) < 2:
         raise DataError(f"{path}: test_speaker= must be one of several speakers, got {speaker!r}; it has {some(known)}")
@@ -169,7 +183,7 @@ def _read_folder(path: Path, form: AudioForm) -> AudioData:
         path,
         [listed[part] for part in ("train", "test") if part in listed],
         validation=listed.get("val"),
-        background=_contents(noise),
+        background=contents_of(noise),
         form=form,
         class_names=classes,
         passed_over=passed_over,
@@ -267,10 +281,11 @@ def _by_lists(path: Path, clips: _Clips, passed_over: list[str]) -> dict[str, _C
 def _listed(part: str, path: Path, clips: _Clips, classes: Sequence[str]) -> Listed:
     number = {name: label for label, name in enumerate(classes)}
     labels = np.array([number[name] for _, name in clips], dtype=np.int64)
-    return Listed(part, f"{path}, {PARTS[part]} part", _contents([file for file, _ in clips]), labels)
+    return Listed(part, f"{path}, {PARTS[part]} part", contents_of([file for file, _ in clips]), labels)
 
 
-def _contents(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+def contents_of(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """What to call each file, and its bytes, read when it is its turn."""
     return ((str(file), content_of(file, most=_MOST_BYTES)) for file in files)
 
 
