@@ -15,14 +15,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.test_readme import read_by_bash
+from tests.end_to_end.test_readme import are_strategies, read_by_bash
 from tools.catalogue import PLACE, PO, read_po
 
 from calando.controllers import CONTROLLERS
-from calando.errors import CalandoError
 from calando.methods import METHODS
 from calando.schedules import SCHEDULES, linting
-from calando.strategy import PRESETS, parse_strategy
+from calando.strategy import PRESETS
 from calando.study.executors import EXECUTORS
 
 ROOT = Path(__file__).parents[2]
@@ -64,15 +63,6 @@ def unknown_words(shown: str, *, chinese: bool = False) -> list[str]:
     return [word for word in WORD.findall(text) if word not in names]
 
 
-def is_strategy(line: str) -> bool:
-    """Whether calando reads it."""
-    try:
-        parse_strategy(line)
-    except CalandoError:
-        return False
-    return True
-
-
 SHOWING = [page for page in PAGES if blocks(page, "text")]
 
 
@@ -83,7 +73,7 @@ def test_some_pages_show_outputs_and_strategies():
 @pytest.mark.parametrize("page", SHOWING)
 def test_a_shown_text_is_the_programs(page):
     for block in blocks(page, "text"):
-        if not all(is_strategy(line) for line in block.splitlines() if line):
+        if not are_strategies(block):
             assert not unknown_words(block, chinese=page.endswith(".zh.md")), f"in no text of the program:\n{block}"
 
 
