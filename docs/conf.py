@@ -50,6 +50,7 @@ nb_execution_cache_path = os.environ.get("CALANDO_SITE_CACHE", "")
 nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
+nb_execution_show_tb = True  # which names the line; of an answer, the line of the page
 nb_output_stderr = "remove"  # progress
 nb_merge_streams = True
 autodoc_typehints = "description"  # a signature of thirty types fills a phone

@@ -6,8 +6,9 @@
     python tools/make_site.py --words                 both languages into build/site/words, with no cell run
     python tools/make_site.py --strings               gather the texts to translate into docs/locale
 
-Cells are run once: outputs lie in build/site/cache by what decides them, the cells' text, calando's code, the versions
-of what computes and draws, and the data that lie there. Both languages show the same. Nothing is fetched, neither by
+Cells are run once, and the code of a course page's answers behind them, hidden: outputs lie in build/site/cache by what
+decides them, their text, calando's code, the versions of what computes and draws, and the data that lie there. Both
+languages show the same. Nothing is fetched, neither by
 the build nor by a page that is read.
 """
 
@@ -27,6 +28,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jupyter_cache import get_cache
+from site_answers import MAGIC, seconds_of, with_answers
 from site_checks import check_html, check_lengths
 from site_reference import write_reference
 from site_search import check_search
@@ -120,6 +122,8 @@ def lay_source(language: str, pages: list[str] | None) -> Path:
             Path("reference") / path: text.encode() for path, text in write_reference(LANGUAGES[language]).items()
         }
     texts |= linked_files(texts)
+    for path in [path for path in texts if path.suffix == ".md"]:
+        texts[path] = with_answers(texts[path].decode(), path.as_posix()).encode()
     for path, text in texts.items():
         file = source / path
         if not file.is_file() or file.read_bytes() != text:
@@ -156,6 +160,7 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
     startup = BUILD / "ipython/profile_default/startup"
     startup.mkdir(parents=True, exist_ok=True)
     (startup / "figures.py").write_text(STARTUP, encoding="utf-8")
+    (startup / "answers.py").write_text(MAGIC, encoding="utf-8")
     environment = {
         **os.environ,
         "IPYTHONDIR": str(BUILD / "ipython"),
@@ -163,6 +168,7 @@ def sphinx(source: Path, out: Path, language: str, *, builder: str, strict: bool
         "CALANDO_PROGRESS": "off",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # small networks; and the same bits on more cores
         "CALANDO_SITE_LANGUAGE": language,
+        "CALANDO_SITE_DOCS": str(DOCS),
         "CALANDO_SITE_TOOLS": str(ROOT / "tools"),
         "CALANDO_SITE_CACHE": str(BUILD / "cache" / code_digest(data_folder())),
         "CALANDO_SITE_RUN": "off" if builder == "gettext" else os.environ.get("CALANDO_SITE_RUN", "cache"),
@@ -187,13 +193,18 @@ def data_folder() -> str:
 
 
 def print_seconds() -> None:
-    """Print how long the cells of each page took when they were run, as they are cached."""
+    """Print how long the cells of each page took when they were run, as they are cached, and its answers of that."""
     folder = BUILD / "cache" / code_digest(data_folder())
     if not folder.is_dir():
         return
-    for record in get_cache(str(folder)).list_cache_records():
+    cache = get_cache(str(folder))
+    for record in cache.list_cache_records():
         page = Path(record.uri).with_suffix("").parts[-2:]
-        print(f"{'/'.join(page):48} {record.data.get('execution_seconds', math.nan):5.1f} s")
+        cells = cache.get_cache_bundle(record.pk).nb.cells
+        printed = [output.get("text", "") for cell in cells for output in cell.outputs if cell.source.startswith("%%")]
+        answers = sum(map(seconds_of, printed))
+        whole = record.data.get("execution_seconds", math.nan)
+        print(f"{'/'.join(page):48} {whole:5.1f} s, of these answers {answers:5.1f} s")
 
 
 @cache

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from calando.schedules import parse
     from calando.strategy import parse_strategy
     from calando.tasks.custom import workload
-    from calando.tasks.fetch import get_data
+    from calando.tasks.fetch import get_data, open_data
     from calando.tasks.workload import Workload
     from calando.training.replay import replay_of
     from calando.verbs.compare import compare
@@ -65,6 +65,7 @@ __all__ = [
     "list_schedules",
     "list_strategies",
     "list_workloads",
+    "open_data",
     "parse",
     "parse_strategy",
     "plot",
@@ -105,6 +106,7 @@ _HOMES = {
     "list_schedules": "calando.verbs.describe",
     "list_strategies": "calando.verbs.describe",
     "list_workloads": "calando.verbs.describe",
+    "open_data": "calando.tasks.fetch",
     "parse": "calando.schedules",
     "parse_strategy": "calando.strategy",
     "plot": "calando.verbs.schedules",

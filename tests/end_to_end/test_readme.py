@@ -5,7 +5,9 @@ python        run as it stands; a block that is a script of `examples/` is run b
 console       every `calando …` and `python FILE` line is run. Only lengths are changed, as `SHORTER` and `SHORT` say
 sh            what cannot be run here (a cluster, a download, an hour): bash and calando's own parser read it
 yaml, toml    read
-text          what a command printed, or texts of schedules; not checked
+text          strategies, or what a command printed: `test_shown_output.py` reads it. Below commands that are run whole
+              it is what they printed, line by line
+`print(x)  # prints: 3`  in a block of Python is held against what that line printed
 """
 
 import ast
@@ -29,6 +31,8 @@ from typer.main import get_command
 
 from calando.cli.app import app
 from calando.cli.main import main
+from calando.errors import CalandoError
+from calando.strategy import parse_strategy
 from calando.tasks.data.spoken_digits import SPEAKERS
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +43,7 @@ GUIDES = sorted(
     for room in ("explanation", "how-to", "reference")
     for path in (ROOT / "docs" / room).rglob("*.md")
 )
-DOCUMENTS = ["README.md", *(guide for guide in GUIDES if guide not in ELSEWHERE)]
+DOCUMENTS = ["README.md", "docs/index.md", *(guide for guide in GUIDES if guide not in ELSEWHERE)]
 PAGES = sorted(
     str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "docs") for path in folder.glob("*.md")
 ) + sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*/**/*.md"))
@@ -69,6 +73,7 @@ SHORTER = {
 SHORTER_SCRIPT = ["--seeds", "1", "--lr", "0.05", "--no-check-repeats", "--workers", "1"]
 SHORT = {
     "epochs=10": "steps=4, seeds=2, rates=1, executor='inline', device='cpu'",
+    "most_seeds=12": "most_seeds=4, steps=4, rates=1, executor='inline', device='cpu'",
     "return 600": "return 150",
     "range(1000)": "range(10)",
     "warmup='20 steps'": "warmup='2 steps'",
@@ -117,11 +122,16 @@ def test_what_the_document_says_works(document, tmp_path, monkeypatch, capsys):
     if document == "docs/how-to/ddp.md":
         alone_in_the_world(monkeypatch)
     examples = bodies_of_examples()
-    cells = {"__name__": "__main__"}
+    cells: dict[str, object] = {"__name__": "__main__"}
+    printed = ""
     try:
         for language, file, text in blocks(document):
-            if text.strip() in examples and document != "docs/how-to/ddp.md":
+            elsewhere = text.strip() in examples and document != "docs/how-to/ddp.md"
+            if PRINTS.search(text) and (elsewhere or file is not None or language != "python"):
+                raise AssertionError(f"nothing holds `# prints:` in this block:\n{text}")
+            if elsewhere:
                 continue
+            whole = text
             for long, short in SHORT.items():
                 text = text.replace(long, short)
             if file is not None:
@@ -132,23 +142,72 @@ def test_what_the_document_says_works(document, tmp_path, monkeypatch, capsys):
                 with warnings.catch_warnings():
                     if document in FRAMEWORKS:
                         warnings.simplefilter("ignore")
-                    exec(compile(text, document, "exec"), cells if document in CELLS else {"__name__": "__main__"})
+                    run_python(text, document, cells if document in CELLS else {"__name__": "__main__"})
+                printed = capsys.readouterr().out if text == whole else ""
             elif language == "console":
-                for line in text.splitlines():
-                    run(shlex.split(line), monkeypatch, capsys)
+                commands = [shlex.split(line) for line in text.splitlines()]
+                answers = [run(command, monkeypatch, capsys) for command in commands]
+                printed = "".join(answers) if all(shorter(command) == command for command in commands) else ""
+            elif language == "text":
+                if not are_strategies(text):
+                    assert_printed(text, printed)
             elif language == "sh":
                 read_by_bash(text)
+                printed = ""
             elif language == "yaml":
                 pytest.importorskip("yaml").safe_load(text)
             elif language == "toml":
                 tomllib.loads(text)
-            elif language not in ("python", "text"):
+            elif language != "python":
                 raise AssertionError(f"a block of {language or 'no language'} that nobody checks")
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
         for name in [name for name in sys.modules if name.partition(".")[0] == "my_project"]:
             del sys.modules[name]
+
+
+PRINTS = re.compile(r"^.*\bprint\(.*\)  # prints: (.*)$", re.MULTILINE)
+
+
+def run_python(text: str, document: str, namespace: dict[str, object]) -> None:
+    """Run a block; where a line says what it prints, it must have printed that, each time."""
+    expected = {text[: line.start()].count("\n") + 1: line[1] for line in PRINTS.finditer(text)}
+    lines: dict[int, set[str]] = {}
+
+    def noting(*values: object, **options: object) -> None:
+        lines.setdefault(sys._getframe(1).f_lineno, set()).add(" ".join(map(str, values)))
+        print(*values, **options)
+
+    namespace["print"] = noting
+    exec(compile(text, document, "exec"), namespace)
+    assert {line: lines.get(line) for line in expected} == {line: {says} for line, says in expected.items()}
+
+
+def are_strategies(text: str) -> bool:
+    """Whether calando reads each line as one."""
+    try:
+        return bool([parse_strategy(line) for line in text.splitlines() if line])
+    except CalandoError:
+        return False
+
+
+def assert_printed(text: str, printed: str) -> None:
+    """Lines shown on a page were printed one below the other by what was run whole above them; "" was not."""
+    shown, said = ([line.rstrip() for line in part.splitlines()] for part in (text, printed))
+    places = range(len(said) - len(shown) + 1)
+    assert not said or any(said[place : place + len(shown)] == shown for place in places), (text, printed)
+
+
+def test_a_block_that_prints_something_else_is_found():
+    run_python("for x in 1, 1:\n    print(x, 'b')  # prints: 1 b\nprint(2)  # two\n", "page", {})
+    with pytest.raises(AssertionError):
+        run_python("for x in 1, 2:\n    print(x, 'b')  # prints: 1 b\n", "page", {})
+    with pytest.raises(AssertionError):
+        run_python("if 0:\n    print(1)  # prints: 1\n", "page", {})
+    assert_printed("b  \nc\n", "a\nb\nc\nd\n")
+    with pytest.raises(AssertionError):
+        assert_printed("b\nd\n", "a\nb\nc\nd\n")
 
 
 def alone_in_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,17 +309,18 @@ def shorter(command: list[str]) -> list[str]:
     return [*kept, *SHORTER[command[1]], *inline]
 
 
-def run(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Run one line; it must succeed and say something."""
+def run(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run one line; it must succeed and say something, which is returned."""
     if command[0] == "python" and re.search(r"calando\.run\(|executor='inline'", Path(command[1]).read_text()):
         runpy.run_path(command[1], run_name="__main__")
-        assert capsys.readouterr().out
-        return
+        said = capsys.readouterr().out
+        assert said
+        return said
     if command[0] == "python":
         ended = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=PATIENCE)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout
-        return
+        return ended.stdout
     assert command[0] == "calando", command
     monkeypatch.setattr(sys, "argv", shorter(command))
     status = None
@@ -273,6 +333,7 @@ def run(command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert said.strip()
     if command[1] == "compare":
         assert re.search(r"^report: .*report\.html$", said, re.MULTILINE), said
+    return said
 
 
 def test_the_two_commands_of_a_newcomer_are_the_makefiles():

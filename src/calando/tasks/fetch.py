@@ -44,14 +44,28 @@ _MOST_BYTES = 2**28
 _DEBIAN = Path("/usr/share/datasets")
 
 
-def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData | SampleData | AudioData:
-    """Read a data set by name, or a text FORM:PATH,OPTION=VALUE, as `calando workloads` lists them.
+def open_data(data: str, *, data_dir: Path | str | None = None) -> ArrayData | SampleData | AudioData:
+    """Read a data set: its arrays, as the workload of that name trains on them.
 
-    >>> len(open_data("digits").class_names)
-    10
+    >>> digits = open_data("digits")
+    >>> digits.train.images.shape, digits.train.labels[:5]
+    ((1438, 1, 8, 8), array([0, 1, 3, 4, 5]))
+
+    What comes back has the parts `train` and `test`, the names of the classes in `class_names`, and in `notes` what was
+    understood of the files. The validation part is not yet cut from `train`. A part holds
+
+        images      images [N, C, H, W], uint8 or float32     labels   int64[N]
+        recordings  images [N, T], int16 or float32           labels   int64[N]; the data's `front_end` makes pictures
+        tables      inputs float32[N, F]                      targets  int64[N], or standardised float32[N, T]
+        texts       inputs int64[N, L]                        targets  int64[N, L]: the token that follows each
+
+    Args:
+        data: a name, "digits", or FORM:PATH,OPTION=VALUE, "folder:photos", as `calando workloads` lists them.
+        data_dir: a folder to look in first for a named data set.
 
     Raises:
         UnknownName: no data set or format of that name.
+        UsageError: `data_dir` is not a folder.
         DataError: not found, damaged, or not to be used.
     """
     entry = data_entry(data)
@@ -60,7 +74,7 @@ def open_data(data: str, *, data_dir: Path | None = None) -> ArrayData | SampleD
         return entry.read(path, **options)
     if entry.embedded is not None:
         return entry.embedded()
-    folder, layout = find_data(data, data_dir=data_dir)
+    folder, layout = find_data(data, data_dir=None if data_dir is None else Path(data_dir))
     return layout.read(folder)
 
 
