@@ -151,7 +151,7 @@ class Measure:
         return f"[{self._signed(low)}, {self._signed(high)}]"
 
     def ends(self, low: float, high: float, *, decimals: int = 2) -> str:
-        """The same for a sentence.
+        """The interval of a difference, for a sentence.
 
         >>> str(SHARE.ends(-0.0091, 0.0004, decimals=1)), str(Measure().ends(0.0, 0.25))
         ('-0.9 to 0.04', '0 to 0.25')

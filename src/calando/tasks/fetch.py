@@ -52,12 +52,12 @@ def open_data(data: str, *, data_dir: Path | str | None = None) -> ArrayData | S
     ((1438, 1, 8, 8), array([0, 1, 3, 4, 5]))
 
     What comes back has the parts `train` and `test`, the names of the classes in `class_names`, and in `notes` what was
-    understood of the files. The validation part is not yet cut from `train`. A part holds
+    understood of the files. The validation part is not yet cut from `train`. A part holds, of
 
-        images      images [N, C, H, W], uint8 or float32     labels   int64[N]
-        recordings  images [N, T], int16 or float32           labels   int64[N]; the data's `front_end` makes pictures
-        tables      inputs float32[N, F]                      targets  int64[N], or standardised float32[N, T]
-        texts       inputs int64[N, L]                        targets  int64[N, L]: the token that follows each
+    - images: `images` [N, C, H, W], uint8 or float32; `labels` int64[N];
+    - recordings: `images` [N, T], int16 or float32; `labels` int64[N]; the data's `front_end` makes pictures of them;
+    - tables: `inputs` float32[N, F]; `targets` int64[N], or standardised float32[N, T];
+    - texts: `inputs` int64[N, L]; `targets` int64[N, L], the token that follows each.
 
     Args:
         data: a name, "digits", or FORM:PATH,OPTION=VALUE, "folder:photos", as `calando workloads` lists them.
