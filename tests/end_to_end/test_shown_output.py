@@ -81,10 +81,10 @@ def test_a_shown_text_is_the_programs(page):
     ("shown", "unknown"),
     [
         ("18 looks cost 100 updates, on top of 40 made", []),
-        ("18 looks took 100 updates, on top of 40 made", ["took"]),
+        ("18 looks devoured 100 updates, on top of 40 made", ["devoured"]),
         ("page: calando-explained/sgd-3aabc495/explain.html", []),
         ("sgd(lr=0.1) | cosin(1, 0)", ["cosin"]),
-        ("│ cosine scores highest: it leads by │\n│ two lengths │", ["leads", "lengths"]),
+        ("│ cosine scores highest: it gallops by │\n│ two lengths │", ["gallops", "lengths"]),
     ],
 )
 def test_a_word_that_the_program_does_not_say_is_found(shown, unknown):
