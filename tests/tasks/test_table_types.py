@@ -138,7 +138,7 @@ def _written(path, content):
 
 
 def test_a_column_that_is_damaged_and_ends_early_is_refused(parquet, monkeypatch):
-    from calando.tasks.data import parquet as reader
+    from calando.tasks.data import parquet_columns as reader
 
     whole = reader.unpacked
     monkeypatch.setattr(reader, "unpacked", lambda file, name: whole(file, name)[: ROWS - 3 * (name == "other")])
