@@ -22,7 +22,7 @@ VERBS = {
                 "--until", "--most-seeds", "--log",
                 "--target", "--batch-size", "--augment", "--label-smoothing", "--clip-norm", "--accumulate",
                 "--train-limit", "--data", "--study", "--keep", "--verify-sharing", "--no-sharing", "--executor",
-                "--address", "--workers", "--threads", "--device", "--precision", "--json",
+                "--page", "--no-page", "--address", "--workers", "--threads", "--device", "--precision", "--json",
                 "--goal", "--unit", "--metric", "--check-repeats", "--no-check-repeats"],
     "train": ["--out", "--model", "--metric", "--epochs", "--steps", "--seed", "--lr", "--batch-size", "--augment",
               "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit", "--data", "--threads", "--device",

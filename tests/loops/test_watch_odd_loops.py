@@ -267,11 +267,15 @@ def test_rates_and_gradients_are_those_of_the_update_whoever_hooked_in_first(wat
 @pytest.mark.parametrize(
     ("kind", "tested"), [("SGD", True), ("Adam", True), ("AdamW", True), ("Adagrad", False), ("NAdam", False)]
 )
-def test_an_optimizer_that_readings_were_not_tested_with_is_a_caution(tmp_path, kind, tested) -> None:
+def test_an_optimizer_that_readings_were_not_tested_with_is_a_caution(monkeypatch, tmp_path, kind, tested) -> None:
+    """By a clock on which an update takes a second, and a look none: as many looks on every machine."""
+    clock = [0.0]
+    monkeypatch.setattr("calando.loops.watch.time.perf_counter", lambda: clock[0])
     network, x, y = made()
     optimizer = getattr(torch.optim, kind)(network.parameters(), lr=1e-5)
     with calando.watch(network, optimizer, total_steps=100, chance=y, share=1.0) as watch:
         for _ in range(20):
+            clock[0] += 1.0
             update(network, optimizer, x, y, watch)
     watch.save(tmp_path / "probes.json")
     for reading in (watch.reading(), calando.explain(tmp_path / "probes.json").reading):

@@ -142,7 +142,7 @@ from calando.cli.main import main
 from calando.records import Store
 folder, holds = sys.argv[1], sys.argv[2:]
 sys.argv = ["calando", "compare", "digits", "fixed", "step", "adam", "--seeds", "2", "--rates", "2", "--steps", "24",
-            "--batch-size", "32", "--device", "cpu", "--workers", "2", "--no-page", "--study", folder]
+            "--batch-size", "32", "--device", "cpu", "--workers", "2", "--study", folder]
 if holds:
     put = Store.put_run
     def held(self, *given, **named):

@@ -255,7 +255,7 @@ class SessionHooks:
             **self._identity,
             **session.position().document(),
             "average": [tensor.clone() for tensor in tensors.values()],  # names change with wrappers
-            "events": list(self.events),
+            "events": list(map(str, self.events)),  # plain texts: torch.load(weights_only=True) knows no others
             "stopped": session.stopped,
         }
         put(state_dict, entry)
