@@ -19,6 +19,7 @@ from calando.language import in_language
 from calando.records import RunSpec, Store, StrategySpec, WorkloadSpec
 from calando.records.task_spec import OwnTrainingSpec
 from calando.tasks.catalog import path_of
+from calando.verbs.data_place import relative_to
 
 DIGITS = {"threads": 1, "device": "cpu", "listen": lambda _: None}
 HOSTILE = "sgd `rm` <b>|[x](y) #"
@@ -311,3 +312,11 @@ def test_an_appendix_is_of_one_run(study, tmp_path, given, said):
         calando.export(study, to="appendix", out=tmp_path / "out", **given)
     assert said in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_place_is_found_from_a_folder_reached_by_a_link(tmp_path):
+    for name in ("photos", "elsewhere/deep"):
+        (tmp_path / name).mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "elsewhere" / "deep")
+    assert (link / relative_to(tmp_path / "photos", link)).samefile(tmp_path / "photos")

@@ -13,10 +13,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from calando.errors import DataError, UnknownName
+from calando.errors import DataError, UnknownName, UsageError
 from calando.tasks import fetch
 from calando.tasks.catalog import DATA
-from calando.tasks.fetch import SOURCES, Download, find_data, folder_sha256, get_data
+from calando.tasks.fetch import SOURCES, Download, find_data, folder_sha256, get_data, open_data
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -118,7 +118,12 @@ def test_no_network_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(DataError, match="ConnectionError") as caught:
         get_data("fashion-mnist", data_dir=tmp_path)
     assert "\n" not in str(caught.value)
-    assert left(tmp_path / "fashion-mnist") == []
+    assert not (tmp_path / "fashion-mnist").exists()
+
+
+def test_a_function_that_makes_a_workload_is_no_data_set() -> None:
+    with pytest.raises(UsageError, match="'my_tasks:workload' is a function that makes a workload: call it"):
+        open_data("my_tasks:workload")
 
 
 def archive(**members: bytes) -> bytes:

@@ -21,12 +21,13 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from calando.errors import DataError, UnknownName, UsageError
+from calando.errors import DataError, UnknownName, UsageError, quote
 from calando.language import joined, message
-from calando.tasks.catalog import DATA, data_entry, path_of
+from calando.tasks.catalog import CALLABLE, DATA, data_entry, path_of
 from calando.tasks.data import Download, Layout
 from calando.tasks.data.arrays import ArrayData
 from calando.tasks.data.audio import AudioData
@@ -65,7 +66,7 @@ def open_data(data: str, *, data_dir: Path | str | None = None) -> ArrayData | S
 
     Raises:
         UnknownName: no data set or format of that name.
-        UsageError: `data_dir` is not a folder.
+        UsageError: `data_dir` is not a folder; or the text names a function that makes a workload.
         DataError: not found, damaged, or not to be used.
     """
     entry = data_entry(data)
@@ -74,6 +75,14 @@ def open_data(data: str, *, data_dir: Path | str | None = None) -> ArrayData | S
         return entry.read(path, **options)
     if entry.embedded is not None:
         return entry.embedded()
+    if entry is CALLABLE:
+        raise UsageError(
+            message(
+                "open_data reads a data set by its name or as FORM:PATH; {data} is a function that makes a workload: "
+                "call it",
+                data=quote(data),
+            )
+        )
     folder, layout = find_data(data, data_dir=None if data_dir is None else Path(data_dir))
     return layout.read(folder)
 
@@ -132,6 +141,7 @@ def get_data(
         hint = message("{name} come with calando", name=name) if name in DATA and DATA[name].embedded else ""
         raise UnknownName(message("data set to fetch"), name, SOURCES, hint=hint)
     target = (cache_folder() if data_dir is None else Path(data_dir)) / name
+    was_there = target.exists()
     try:
         target.mkdir(parents=True, exist_ok=True)
         for download in SOURCES[name]:
@@ -149,6 +159,10 @@ def get_data(
                 value=error.strerror or error,
             )
         ) from error
+    finally:
+        if not was_there:
+            with suppress(OSError):  # it holds what was fetched
+                target.rmdir()
     return target
 
 

@@ -70,6 +70,7 @@ def is_found(place: Path) -> bool:
 def relative_to(place: Path, folder: Path) -> str:
     """The place as one writes it down in a folder, so that both may move together; absolute on another drive."""
     try:
-        return os.path.relpath(place, folder)
+        # Through links, which `..` does not go back through.
+        return os.path.relpath(os.path.realpath(place), os.path.realpath(folder))
     except ValueError:
         return str(place.absolute())
