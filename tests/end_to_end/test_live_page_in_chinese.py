@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tests.cli.test_language import HAN
 from tests.end_to_end.live_page_kit import serving, store, visiting
-from tests.end_to_end.test_report_in_browser import CHROMIUM, until
+from tests.end_to_end.test_report_in_browser import CHROMIUM
 from tests.report.fabricate import make_study
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 import calando
 from calando.web.access import Tokens
@@ -127,23 +127,20 @@ def test_the_english_page_carries_nothing_and_asks_for_no_language(browser, fold
 
 def test_a_run_is_steered_in_chinese(browser, tmp_path, by_browser):
     folder = tmp_path / "run"
-    words = ("train", "digits", "cosine", "--lr", "0.05", "--steps", "20000", "--out", str(folder))
+    words = ("train", "digits", "cosine", "--lr", "0.05", "--steps", "1000000", "--out", str(folder))
     process = subprocess.Popen(
         [sys.executable, "-c", "from calando.cli.main import main; main()", *words],
         env=os.environ | {"PYTHONPATH": str(Path(calando.__file__).parents[1]), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
-        until(lambda: (folder / "live.sqlite").exists(), seconds=90)
+        until(lambda: (folder / "live.sqlite").exists())
         tokens = Tokens.random()
         with serving(folder, tokens) as address:
             opened = visiting(browser, f"{address}?token={tokens.steer}", locale="zh-CN")
             with opened as page:
                 page.wait_for_selector("table.running tbody tr", timeout=1000 * PATIENCE)
-                until(
-                    lambda: "学习率" in page.inner_text("#verdict") and "预计剩余" in page.inner_text("#verdict"),
-                    seconds=30,
-                )
+                until(lambda: "学习率" in page.inner_text("#verdict") and "预计剩余" in page.inner_text("#verdict"))
                 assert english(page) == []
                 page.click("table.running tbody a")
                 page.wait_for_selector("#apply:not([disabled])")
@@ -153,7 +150,7 @@ def test_a_run_is_steered_in_chinese(browser, tmp_path, by_browser):
                 assert page.inner_text("#apply") == "执行"
                 page.click("#apply")
                 commands = page.locator("[aria-label=命令] tbody")
-                until(lambda: commands.count() == 1 and "已完成" in commands.inner_text(), seconds=40)
+                until(lambda: commands.count() == 1 and "已完成" in commands.inner_text())
                 assert english(page) == []
                 # What cannot be is refused by whoever trains, in English that is stored, and shown in Chinese.
                 page.fill("#command", "resume")
@@ -162,7 +159,7 @@ def test_a_run_is_steered_in_chinese(browser, tmp_path, by_browser):
                 page.fill("#command", "resume")
                 page.wait_for_selector("#apply:not([disabled])")
                 page.click("#apply")
-                until(lambda: "已拒绝" in commands.inner_text(), seconds=40)
+                until(lambda: "已拒绝" in commands.inner_text())
                 assert english(page) == []
     finally:
         process.kill()

@@ -21,6 +21,15 @@ export function score(value, scale) {
   return scale && scale.share ? (100 * value).toFixed(2) : plain(value, 4);
 }
 
+// A standard deviation, in points of a share: one that is not zero shows a digit that is not.
+export function spread(sd, scale) {
+  if (!scale.share) return plain(sd, 2);
+  const points = 100 * sd;
+  let decimals = 2;
+  while (points && decimals < 6 && Number(points.toFixed(decimals)) === 0) decimals += 1;
+  return points && Number(points.toFixed(decimals)) === 0 ? points.toExponential(0) : points.toFixed(decimals);
+}
+
 // What tells one run of a study from another.
 export function named(row) {
   const name = known(row.lr)

@@ -35,7 +35,7 @@ export class Results {
   row(result, compared, best, scale) {
     const spread = (found) => {
       if (!found) return "–";
-      const sd = found.sd === null ? "" : ` ± ${scale.share ? (100 * found.sd).toFixed(2) : format.plain(found.sd, 2)}`;
+      const sd = found.sd === null ? "" : ` ± ${format.spread(found.sd, scale)}`;
       return `${format.score(found.mean, scale)}${sd} (${found.n})`;
     };
     const words = compared ? compared.text || _(compared.verdict) : result.name === best ? this.leads : result.untuned || "–";
