@@ -90,7 +90,7 @@ def test_a_killed_guard_takes_its_command_along():
     child = int(process.stdout.readline())
     process.kill()
     process.wait()
-    until(lambda: not is_alive(child))
+    assert until(lambda: not is_alive(child))
     process.communicate()
 
 

@@ -253,7 +253,7 @@ def test_without_events_from_the_server_the_page_asks_again_and_again(browser, t
         with Store.open(tmp_path) as file:
             for record in list(runs.values())[2:4]:
                 file.put_run(record)
-        until(lambda: "4 of " in page.inner_text("#verdict") + page.inner_text(".words"))
+        assert until(lambda: "4 of " in page.inner_text("#verdict") + page.inner_text(".words"))
 
 
 ANY_VALUES = """async () => {

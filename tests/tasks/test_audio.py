@@ -3,8 +3,6 @@
 import builtins
 import io
 import struct
-import wave
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +12,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
+from tests.tasks.recordings_kit import RATE, parquet, ten_of, tone, wav, write
 
 import calando
 from calando.errors import CalandoError, DataError, UsageError
-from calando.tasks.catalog import resolve
 from calando.tasks.data.audio import AudioData
 from calando.tasks.data.audio_files import read_audio
-from calando.tasks.data.spoken_digits import SPEAKERS, read_fsdd, read_recordings
 from calando.tasks.data.wav import read_clip
-from calando.tasks.fetch import SOURCES, folder_sha256, open_data
-from calando.tasks.load_task import load
-
-RATE = 1000
-
-
-def wav(values: np.ndarray, *, rate: int = RATE, bits: int = 16, channels: int = 1) -> bytes:
-    """Whole numbers of `bits` bits, signed (8: from -128 as well), as a file; frames one after the other."""
-    file, width = io.BytesIO(), bits // 8
-    wide = (values + 128).astype("<i8") if bits == 8 else values.astype("<i8")
-    content = wide.reshape(-1, 1).view(np.uint8).reshape(len(wide), 8)[:, :width].tobytes()
-    with wave.open(file, "wb") as out:
-        out.setparams((channels, width, rate, 0, "NONE", ""))
-        out.writeframes(content)
-    return file.getvalue()
-
-
-def tone(place: int, length: int = 200) -> np.ndarray:
-    return np.rint(9000 * np.sin(np.arange(length) * (0.3 + 0.05 * place))).astype(np.int64)
-
-
-def write(root: Path, *files: str, length: Callable[[int], int] = lambda i: 200, **how: Any) -> Path:
-    """Recordings that all differ."""
-    for i, name in enumerate(files):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(wav(tone(i, length(i)), **how))
-    return root
-
-
-def ten_of(*classes: str) -> list[str]:
-    return [f"{name}/{i}.wav" for name in classes for i in range(10)]
+from calando.tasks.fetch import open_data
 
 
 @given(st.sampled_from([8, 16, 24, 32]), st.integers(1, 3), st.integers(0, 99))
@@ -245,16 +212,6 @@ def test_lists_that_name_nothing_or_the_same_are_refused(tmp_path: Path) -> None
         read_audio(tmp_path)
 
 
-def parquet(file: Path, clips: list[bytes], labels: list[Any], **columns: list[Any]) -> Path:
-    pyarrow = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as storage
-
-    audio = [{"bytes": clip, "path": f"{i}.wav"} for i, clip in enumerate(clips)]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    storage.write_table(pyarrow.table({"audio": audio, "label": labels, **columns}), file)
-    return file
-
-
 def test_parquet_files_of_the_hub(tmp_path: Path) -> None:
     clips = [wav(tone(i)) for i in range(20)]
     parquet(tmp_path / "train-00000-of-00001.parquet", clips[:12], ["yes", "no"] * 6)
@@ -277,110 +234,6 @@ def test_parquet_files_of_the_hub(tmp_path: Path) -> None:
     assert (other.class_names, len(other.train.labels)) == (("a", "b"), 16)
     with pytest.raises(DataError, match="audio:PATH reads recordings$"):
         open_data(f"parquet:{tmp_path / 'one' / 'train.parquet'}")
-
-
-@pytest.fixture(params=["parquet files", "recordings"])
-def digits(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """Two takes of each digit by each speaker, the first of which is the official test part."""
-    for take, part in ((0, "test"), (5, "train")):
-        spoken = [(digit, speaker) for digit in range(10) for speaker in SPEAKERS]
-        clips = [wav(tone(i + 100 * (take > 0)), rate=8000) for i in range(len(spoken))]
-        if request.param == "recordings":
-            folder = tmp_path / "fsdd" / "recordings"
-            folder.mkdir(parents=True, exist_ok=True)
-            for (digit, speaker), clip in zip(spoken, clips, strict=True):
-                (folder / f"{digit}_{speaker}_{take}.wav").write_bytes(clip)
-        else:
-            names = [speaker for _, speaker in spoken]
-            parquet(tmp_path / "fsdd" / f"{part}.parquet", clips, [digit for digit, _ in spoken], speaker=names)
-    return tmp_path
-
-
-in_parquet_files = pytest.mark.parametrize("digits", ["parquet files"], indirect=True)
-in_recordings = pytest.mark.parametrize("digits", ["recordings"], indirect=True)
-
-
-def test_a_speaker_left_out_is_tested_on_and_never_trained_on(digits: Path) -> None:
-    whole = open_data("fsdd", data_dir=digits)
-    assert isinstance(whole, AudioData)
-    assert len(whole.train.labels) == len(whole.test.labels) == 60
-    assert "speakers who are in training too" in whole.notes[-1]
-    everything = sorted(row.tobytes() for part in (whole.train, whole.test) for row in part.images)
-    for speaker in SPEAKERS:
-        data = open_data(f"fsdd-test-{speaker}", data_dir=digits)
-        assert isinstance(data, AudioData)
-        assert (len(data.train.labels), len(data.test.labels)) == (100, 20)
-        both = [row.tobytes() for part in (data.train, data.test) for row in part.images]
-        assert sorted(both) == everything
-        mine = {np.pad(tone(6 * d + SPEAKERS.index(speaker) + 100 * t), (0, 7800)).astype(np.int16).tobytes()
-                for d in range(10) for t in (0, 1)}  # fmt: skip
-        assert {row.tobytes() for row in data.test.images} == mine
-        assert f"the test part is all of {speaker}" in data.notes[-1]
-
-
-@in_parquet_files
-def test_any_parquet_files_with_speakers_may_leave_one_out(digits: Path) -> None:
-    data = open_data(f"audio:{digits / 'fsdd'},test_speaker=theo,milliseconds=50")
-    assert isinstance(data, AudioData)
-    assert (len(data.train.labels), len(data.test.labels)) == (100, 20)
-    with pytest.raises(UsageError, match="test_speaker= is of columns of parquet files, and this is a folder"):
-        read_audio(write(digits / "folder", *ten_of("a", "b")), test_speaker="theo")
-
-
-@in_parquet_files
-def test_other_speakers_or_digits_are_refused(tmp_path: Path, digits: Path) -> None:
-    parquet(digits / "fsdd" / "test.parquet", [wav(tone(1), rate=8000)], [1], speaker=["somebody"])
-    with pytest.raises(DataError, match="must be one of several speakers, got 'nobody'; it has george, jackson"):
-        read_audio(digits / "fsdd", test_speaker="nobody")
-    parquet(digits / "fsdd" / "test.parquet", [wav(tone(1), rate=8000)], [10], speaker=["theo"])
-    with pytest.raises(DataError, match="is not the Free Spoken Digit Dataset"):
-        read_fsdd(digits / "fsdd")
-
-
-@in_recordings
-def test_recordings_that_cannot_be_the_digits(digits: Path) -> None:
-    folder = digits / "fsdd" / "recordings"
-    (folder / "readme.txt").write_text("")
-    data = open_data("fsdd", data_dir=digits)
-    assert "passed over: readme.txt" in data.notes[0]
-    (folder / "3_theo_0.wav").write_bytes(b"")
-    with pytest.raises(DataError, match=r"3_theo_0\.wav"):
-        open_data("fsdd", data_dir=digits)
-    for file in folder.glob("*_0.wav"):
-        file.unlink()
-    with pytest.raises(DataError, match=r"recordings, test: holds no recordings"):
-        open_data("fsdd", data_dir=digits)
-    with pytest.raises(DataError, match="must be one of several speakers, got 'nobody'; it has george, jackson"):
-        read_recordings(digits / "fsdd", test_speaker="nobody")
-
-
-def test_what_is_nowhere_is_reported_with_what_fetches_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="fsdd-test-theo was not found; .* fetch it with `calando data get fsdd`"):
-        open_data("fsdd-test-theo", data_dir=tmp_path)
-
-
-def test_what_is_fetched_are_the_recordings_of_the_parquet_files(real_data: Path, tmp_path: Path) -> None:
-    """Byte for byte, so the content that `calando data get fsdd` expects is held against a second source."""
-    storage = pytest.importorskip("pyarrow.parquet")
-    folder = tmp_path / "fsdd" / "recordings"
-    folder.mkdir(parents=True)
-    for part in ("train", "test"):
-        for audio in storage.read_table(real_data / "fsdd" / f"{part}.parquet")["audio"].to_pylist():
-            (folder / audio["path"]).write_bytes(audio["bytes"])
-    assert folder_sha256(folder) == SOURCES["fsdd"][0].sha256
-    hub, authors = (open_data("fsdd", data_dir=place) for place in (real_data, tmp_path))
-    for one, other in ((hub.train, authors.train), (hub.test, authors.test)):
-        pairs = (zip(part.labels.tolist(), map(bytes, part.images), strict=True) for part in (one, other))
-        assert sorted(next(pairs)) == sorted(next(pairs))
-    assert hub.front_end == authors.front_end
-
-
-def test_the_real_data_set(real_data: Path) -> None:
-    made = load(resolve("fsdd-test-jackson", model="res8-narrow"), data_dir=real_data)
-    assert [len(part) for part in (made.train, made.validation, made.test)] == [2250, 250, 500]
-    assert made.shape == (1, 40, 101)
-    assert any("20 longer ones cut at their end" in note for note in made.notes)
-    assert made.chance.score == 0.1
 
 
 def test_your_own_recordings() -> None:

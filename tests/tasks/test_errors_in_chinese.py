@@ -1,4 +1,4 @@
-"""What goes wrong with data, networks and stores is said in Chinese where that is shown, with no English left in it."""
+"""Errors of data, networks and stores are shown in Chinese, with no English left in them."""
 
 import json
 import pickle

@@ -9,6 +9,7 @@ from calando.language import message
 from calando.tasks import tree
 from calando.tasks.nested_dataset import Nested, NestedDataset
 from calando.tasks.nested_source import NestedSource
+from calando.tasks.source import check_finite, check_labels
 
 __all__ = ["check_alike", "check_twin", "class_numbers_of", "gaps", "refuse_constant"]
 
@@ -107,27 +108,8 @@ def check_alike(train: Nested, others: tuple[Nested, ...], *, classes: int) -> N
                     "{origin}: every target is -100, which is left out; give some that are classes", origin=part.origin
                 )
             )
-        if (bad := part.first_not_finite()) is not None:
-            raise DataError(
-                message(
-                    "{origin}: sample {place} has a NaN or infinite value; correct or remove it",
-                    origin=part.origin,
-                    place=bad,
-                )
-            )
-        outside = ((part.labels < 0) | (part.labels >= max(classes, 1))).nonzero().flatten()
-        if len(outside):
-            place = int(outside[0])
-            raise DataError(
-                message(
-                    "{origin}: sample {place} has label {label}, but the training part's classes are 0 … "
-                    "{most}; correct or remove it",
-                    origin=part.origin,
-                    place=place,
-                    label=int(part.labels[place]),
-                    most=classes - 1,
-                )
-            )
+        check_finite(part)
+        check_labels(part, classes=classes)
 
 
 def _described(make: tuple[str, torch.dtype, tuple[int, ...] | None] | None) -> str:

@@ -16,7 +16,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -196,28 +196,50 @@ def check_samples(parts: Sequence[Source], *, classes: int) -> None:
                     wanted=parts[0].shape,
                 )
             )
-        outside = ((part.labels < 0) | (part.labels >= classes)).nonzero().flatten()
-        if outside.numel():
-            place = int(outside[0])
-            raise DataError(
-                message(
-                    "{origin}: sample {place} has label {label}, but the training part's classes are 0 … "
-                    "{most}; correct or remove it",
-                    origin=part.origin,
-                    place=place,
-                    label=int(part.labels[place]),
-                    most=classes - 1,
-                )
-            )
-        if (bad := part.first_not_finite()) is not None:
-            raise DataError(
-                message(
-                    "{origin}: sample {place} has a NaN or infinite value; correct or remove it",
-                    origin=part.origin,
-                    place=bad,
-                )
-            )
+        check_labels(part, classes=classes)
+        check_finite(part)
     _check_scales(parts)
+
+
+class Checked(Protocol):
+    """A part of any make, as the two checks below need it."""
+
+    @property
+    def origin(self) -> str: ...
+
+    @property
+    def labels(self) -> torch.Tensor: ...
+
+    def first_not_finite(self) -> int | None: ...
+
+
+def check_labels(part: Checked, *, classes: int) -> None:
+    """Refuse a part with a label outside 0 … classes - 1 (DataError); where there are no classes, all labels are 0."""
+    outside = ((part.labels < 0) | (part.labels >= max(classes, 1))).nonzero().flatten()
+    if len(outside):
+        place = int(outside[0])
+        raise DataError(
+            message(
+                "{origin}: sample {place} has label {label}, but the training part's classes are 0 … {most}; correct "
+                "or remove it",
+                origin=part.origin,
+                place=place,
+                label=int(part.labels[place]),
+                most=classes - 1,
+            )
+        )
+
+
+def check_finite(part: Checked) -> None:
+    """Refuse a part with a value that is not finite (DataError)."""
+    if (bad := part.first_not_finite()) is not None:
+        raise DataError(
+            message(
+                "{origin}: sample {place} has a NaN or infinite value; correct or remove it",
+                origin=part.origin,
+                place=bad,
+            )
+        )
 
 
 def _check_scales(parts: Sequence[Source]) -> None:
