@@ -49,10 +49,13 @@ def _command() -> Ending:
     """
     # Else the end of a process with torch in it takes most of a second, in which Python looks for garbage.
     atexit.register(gc.freeze)
+    atexit.register(_by_status)
     try:
         from calando.cli.app import run
 
         run()
+    except KeyboardInterrupt:  # before typer, which answers it later, was there
+        return Ending(130)
     except CalandoError as error:
         line = plain(str(error))  # English, by which it is known
         if is_want_of_files(line) and "ulimit" not in line:
@@ -112,6 +115,15 @@ def _most_had() -> int:
             return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmPeak:")), 0)
     except OSError:
         return 0
+
+
+def _by_status() -> None:
+    """Ctrl-C that was answered ends the process with a status.
+
+    Where it came within `exec` of a text, as dataclasses are made by, Python takes note of it, whoever catches it, and
+    kills `python -m calando` by SIGINT at its end, whatever the status. Each `exec` takes a new note.
+    """
+    exec("")
 
 
 def _answered() -> None:
