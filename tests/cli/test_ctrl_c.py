@@ -37,8 +37,26 @@ def ended(body: str, folder: Path, *, limited: bool) -> subprocess.CompletedProc
             sys.exit(130)
         """,
         "print('stopped', file=sys.stderr); raise KeyboardInterrupt",
+        # Code in Rust answers with an error of its own, as when Ctrl-C comes while pydantic builds a class.
+        """
+        from pydantic_core import SchemaSerializer, core_schema
+
+        class Interrupted:
+            def __repr__(self):
+                raise KeyboardInterrupt
+
+        print("stopped", file=sys.stderr)
+        SchemaSerializer(core_schema.literal_schema([Interrupted()]))
+        """,
+        """
+        print("stopped", file=sys.stderr)
+        try:
+            raise KeyboardInterrupt
+        except BaseException:
+            raise ImportError("while importing")
+        """,
     ],
-    ids=["within exec", "before typer"],
+    ids=["within exec", "before typer", "in a library's words", "while handled"],
 )
 def test_the_status_is_130(body, limited, tmp_path):
     answer = ended(f"import sys\n{textwrap.dedent(body)}", tmp_path, limited=limited)

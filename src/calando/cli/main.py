@@ -26,6 +26,8 @@ __all__ = ["main"]
 
 NEAR = 0.5
 """Of the memory allowed: an error of any kind is taken for a want of it where the process has had that much."""
+STOPPED = 130
+"""The status of a command that Ctrl-C has stopped, as shells report it."""
 
 
 def main() -> None:
@@ -55,7 +57,7 @@ def _command() -> Ending:
 
         run()
     except KeyboardInterrupt:  # before typer, which answers it later, was there
-        return Ending(130)
+        return Ending(STOPPED)
     except CalandoError as error:
         line = plain(str(error))  # English, by which it is known
         if is_want_of_files(line) and "ulimit" not in line:
@@ -82,6 +84,8 @@ def _command() -> Ending:
             ),
         )
     except Exception as error:
+        if _came_of_ctrl_c(error):
+            return Ending(STOPPED)
         # Libraries in C++ that find no room end in errors of many kinds.
         if is_want_of_files(str(error)):
             return _no_files(error)
@@ -93,6 +97,19 @@ def _command() -> Ending:
         # Registered last, and so the first to be called.
         atexit.register(_answered)
     raise AssertionError("typer ends with SystemExit")
+
+
+def _came_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether it stands for Ctrl-C: raised while that was handled, or a library in C answered with an error of its own.
+
+    >>> _came_of_ctrl_c(ValueError("Error building `default` serializer: KeyboardInterrupt: "))
+    True
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or f"{KeyboardInterrupt.__name__}:" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _no_memory(error: BaseException) -> Ending:
