@@ -348,7 +348,7 @@ def as_flags(message: str, given_as: Mapping[str, Given]) -> str:
 
     options = [name for name, given in given_as.items() if isinstance(given.declared, OptionInfo)]
     for names, end in ((options, "="), ([name for name in options if "_" in name], "")):
-        pattern = rf"(?<![\w.'\"(/=-])({'|'.join(names)}){end}([A-Z]\b)?(?![^\s,;:)，；：）。、])"
+        pattern = rf"(?<![\w.'\"(/=-])({'|'.join(names)}){end}([A-Z]\b)?(?![^\s,;:)，；：（）。、])"
         message = re.sub(pattern, flag, message) if names else message
     return message
 
