@@ -84,13 +84,6 @@ def test_the_compiled_catalogue_is_that_of_the_text(catalogue):
         assert {text: read.gettext(text) for text in po} == po
 
 
-def test_sentences_have_chinese_punctuation(catalogue):
-    po = catalogue.read_po(catalogue.PO.read_text(encoding="utf-8"))
-    assert [
-        text for text in po.values() if re.search("[\u4e00-\u9fff][,;:?!](\\s|$)|[\u4e00-\u9fff]\\.(\\s|$)", text)
-    ] == []
-
-
 def test_what_is_fuzzy_lacks_or_has_other_places_is_a_fault(catalogue):
     entry = 'msgid "rate {rate:g}"\nmsgstr "{lr:g}"\n'
     with pytest.raises(SystemExit, match="fuzzy"):
