@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tools.catalogue import PO, read_po
 
+from calando.schedules import describe
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 HAN = re.compile("[\u4e00-\u9fff]")
@@ -33,6 +35,8 @@ REJECTED = {
     "平均方式": "权重平均",
     "策略族": "族",
     "区段": "长度",
+    "因子": "系数",
+    "恒定的?学习率": "固定学习率",
     "十倍程": "数量级",
     "热身": "预热",
     "学习速率": "学习率",
@@ -88,6 +92,14 @@ def test_the_chinese_page_pairs_the_same_terms():
 def test_one_thing_has_one_name_in_chinese(rejected, term):
     assert not re.search(rejected, term)
     assert [(where, text, term) for where, text in TEXTS if re.search(rejected, text)] == []
+
+
+def test_a_schedule_is_described_in_the_same_words_in_the_terminal_and_on_its_page():
+    shown = read_po(PO.read_text("utf-8"))
+    page = read_po((DOCS / "locale/zh_CN/LC_MESSAGES/reference/python/calando.schedules.po").read_text("utf-8"))
+    for one in describe():
+        written = page[one.summary.replace("`", "``") + "."].removesuffix("。").replace("``", "`")
+        assert written == shown[one.summary]
 
 
 def half_width(text: str) -> bool:
