@@ -217,7 +217,7 @@ OPTIONS: Mapping[str, Given] = {
         bool, "first compare whole runs trained alone and from forks, bit by bit", "--verify-sharing"
     ),
     "no_sharing": _option(bool, "train every run alone", "--no-sharing"),
-    "page": _option(bool, "write report.html once the answer is there", "--page/--no-page"),
+    "page": _option(bool, "write report.html and figures once the answer is there", "--page/--no-page"),
     # the range test
     "repeats": _option(int, "sweeps from the same weights over different batches"),
     "low": _option(float | None, "lowest rate; else 1e-6, or lower where that is too high"),
