@@ -1,4 +1,4 @@
-"""The page and the figure of a tuning: written by default, and left out, with the promise of them, where that is asked."""
+"""The page and the figure of a tuning: written by default; left out, and not promised, with --no-page."""
 
 import inspect
 from pathlib import Path
