@@ -391,3 +391,17 @@ def test_a_full_disk_is_the_worlds_fault(calando, monkeypatch):
     ended = calando(*D, "fixed", *INLINE)
     assert (ended.status, ended.out) == (1, "")
     assert re.fullmatch(r"calando: no space left .*free some and run the same command again\n", ended.err)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("explain", *D[1:], "fixed", "--lr"), ("train", *D[1:], "fixed", "--lr"), ("find", *D[1:], "--low")],
+    ids=" ".join,
+)
+def test_an_option_is_named_as_it_was_typed(refused, words):
+    assert refused(*words, "-1").err.startswith(f"calando: {words[-1]} must be ")
+
+
+def test_a_strategy_s_own_hyper_parameter_is_no_option(refused):
+    assert "--low" not in refused("plot", "chebyshev(low=1)").err
+    assert "--lr" not in refused("train", *D[1:], "sgd(lr=-1)", "--seed", "3").err
