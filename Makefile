@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DIST_TOOLS := build/dist-tools
 
+# Whoever sets it means that one run leaves nothing behind. Here hundreds of processes import the same files.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo quick test check lint docs site site-strings dist bench torture clean
 
 demo: $(VENV)/installed

@@ -1,5 +1,6 @@
 """What every test stands on."""
 
+import functools
 import gc
 import os
 
@@ -87,6 +88,7 @@ if lost := [name for name in SLOW if not (HERE / name).exists()]:
     raise pytest.UsageError(f"tests/conftest.py calls {', '.join(lost)} slow, which is not there; change the list")
 
 
+@functools.cache  # thousands of tests are asked for, in hundreds of files
 def _is_slow(path: Path) -> bool:
     return any(path.is_relative_to(HERE / name) for name in SLOW)
 

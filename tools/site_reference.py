@@ -25,7 +25,7 @@ _TITLES = {
         "Python",
         "Every public name, from its docstring.",
     ),
-    "zh": ("命令", "每个命令及其帮助信息。", "Python 接口", "全部公开名称，由 docstring 生成。"),
+    "zh": ("命令", "每个命令及其帮助信息。", "Python 接口", "全部公开名称，由文档字符串生成。"),
 }
 
 

@@ -10,17 +10,20 @@ import gettext
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 from babel.messages.pofile import read_po, write_po
 
-__all__ = ["LANGUAGE", "check_catalogues", "codes", "gather", "links"]
+__all__ = ["LANGUAGE", "check_catalogues", "gather", "links", "lost_code"]
 
 LANGUAGE = "zh_CN"
 ELSEWHERE = ("reference/commands/",)
 """Generated: a command's help comes from the program's own catalogue."""
+FORMULA = "**Formula:**"
+"""How a docstring's formula begins on its page; English words stand in some."""
 THEME = "sphinx"
 """The catalogue of no page: what the theme writes, by hand."""
 
@@ -148,8 +151,27 @@ def check_catalogues(texts: Path, locale: Path) -> Iterator[str]:
                 yield f"{shown}: a guess (fuzzy), {text[:60]!r}"
             if message.string and links(text) != links(str(message.string)):
                 yield f"{shown}: links differ, {text[:60]!r}: {links(text)} and {links(str(message.string))}"
-            if message.string and codes(text) - codes(str(message.string)):
-                yield f"{shown}: code left out, {text[:60]!r}: {', '.join(codes(text) - codes(str(message.string)))}"
+            if message.string and (lost := lost_code(text, str(message.string))):
+                yield f"{shown}: code left out, {text[:60]!r}: {', '.join(sorted(lost))}"
+
+
+def lost_code(text: str, translation: str) -> set[str]:
+    """The code of a text that its translation has not, or, of a formula, has otherwise."""
+    return changed(text, translation) if text.startswith(FORMULA) else codes(text) - codes(translation)
+
+
+def changed(formula: str, translation: str) -> set[str]:
+    """The operators that a translated formula lacks, and the names and numbers that it adds; its words may change.
+
+    >>> changed("**Formula:** ``part at step 2 * floor(t)``", "**公式：** ``part`` 在第 ``2 * floor(t)`` 步的值")
+    set()
+    >>> sorted(changed("**Formula:** ``start + t / N``", "**公式：** ``start + 1``"))
+    ['/', '1']
+    """
+    before, after = (" ".join(code for _, code in re.findall(r"(`+)([^`]+)\1", one)) for one in (formula, translation))
+    operators, words = r"\*\*|[-+*/()<>=\[\]]", r"[A-Za-z0-9_.]+"
+    lost = Counter(re.findall(operators, before)) - Counter(re.findall(operators, after))
+    return set(lost) | set(re.findall(words, after)) - set(re.findall(words, before))
 
 
 def links(text: str) -> list[str]:

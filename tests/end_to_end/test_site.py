@@ -61,7 +61,7 @@ def test_a_translation_keeps_code_and_links(catalogue):
     for english, chinese in read_po(catalogue.read_text()).items():
         assert chinese, english
         assert STRINGS.links(chinese) == STRINGS.links(english)
-        assert STRINGS.codes(english) <= STRINGS.codes(chinese), english
+        assert not STRINGS.lost_code(english, chinese), english
 
 
 def faults_of(page, tmp_path, **others):
@@ -124,6 +124,23 @@ def test_a_fault_of_a_translation_is_reported(chinese, fault, tmp_path):
         file.write_text(f'{flag if translation else ""}msgid "{english}"\nmsgstr "{translation}"\n')
     found = "\n".join(STRINGS.check_catalogues(tmp_path / "texts", tmp_path / "docs/locale"))
     assert (fault in found) if fault else not found
+
+
+@pytest.mark.parametrize(
+    ("chinese", "fault"),
+    [
+        ("``part`` 在第 ``2 * floor(t)`` 步的值", ""),
+        ("``part`` 在第 ``floor(t)`` 步的值", ": *"),
+        ("``part`` 在第 ``3 * floor(t)`` 步的值", ": 3"),
+    ],
+)
+def test_the_words_of_a_formula_are_translated_and_nothing_else(chinese, fault, tmp_path):
+    catalogue = tmp_path / "docs/locale/zh_CN/LC_MESSAGES/page.po"
+    for file, translation in ((tmp_path / "texts/page.pot", ""), (catalogue, f"**公式：** {chinese}")):
+        file.parent.mkdir(parents=True)
+        file.write_text(f'msgid "**Formula:** ``part at step 2 * floor(t)``"\nmsgstr "{translation}"\n')
+    found = "\n".join(STRINGS.check_catalogues(tmp_path / "texts", tmp_path / "docs/locale"))
+    assert found.endswith(fault) if fault else not found
 
 
 def test_a_page_that_lacks_its_catalogue_is_reported(tmp_path):

@@ -215,7 +215,7 @@ def test_data_at_a_relative_path_are_found_from_the_appendix(data, kind, tmp_pat
     assert made_again(moved / "appendix", folder="again").losses.tobytes() == first.losses.tobytes()
 
     (moved / path).rename(elsewhere / path.name)
-    with pytest.raises(DataError, match="--data PATH") as error:
+    with pytest.raises(DataError, match="name the place with data_dir=$") as error:
         made_again(moved / "appendix", folder="other")
     assert "\n" not in str(error.value)
     for place in (elsewhere, elsewhere / path.name):

@@ -45,7 +45,7 @@ def test_both_may_move_together(study: Path, tmp_path: Path) -> None:
 def test_data_that_moved_are_asked_for_and_may_be_named(study: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     shutil.move(study.parent / "houses.csv", tmp_path / "data")
-    with pytest.raises(DataError, match=r"looked for .*houses.csv.*--data PATH"):
+    with pytest.raises(DataError, match=r"looked for .*houses.csv.*data_dir="):
         looked_at(study)
     assert "to the bit" in looked_at(study, data_dir=tmp_path / "data").outcome
 

@@ -12,6 +12,7 @@ import os
 import sys
 
 from calando.cli.ending import Ending
+from calando.collector import nothing_collected
 from calando.errors import CalandoError, CodeFailed, UsageError, plain, said_by
 from calando.language import _, translated
 from calando.process_limits import (
@@ -53,8 +54,8 @@ def _command() -> Ending:
     atexit.register(gc.freeze)
     atexit.register(_by_status)
     try:
-        from calando.cli.app import run
-
+        with nothing_collected():
+            from calando.cli.app import run
         run()
     except KeyboardInterrupt:  # before typer, which answers it later, was there
         return Ending(STOPPED)

@@ -370,7 +370,7 @@ def as_flags(message: str, given_as: Mapping[str, Given], *, typed: Collection[s
         if name in typed and begun and message[begun.end() :].startswith(SAID_OF_IT):
             message = flag_of(name) + message[begun.end() :]
     for names, end in ((options, "="), ([name for name in options if "_" in name], "")):
-        pattern = rf"(?<![\w.'\"(/=-])({'|'.join(names)}){end}([A-Z]\b)?(?![^\s,;:)，；：）。、])"
+        pattern = rf"(?<![\w.'\"(/=-])({'|'.join(names)}){end}([A-Z]\b)?(?![^\s,;:)，；：（）。、])"
         message = re.sub(pattern, flag, message) if names else message
     return message
 

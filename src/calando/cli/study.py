@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from calando.cli import completion
 from calando.cli.options import Given, verb
 from calando.cli.output import answer_console
 from calando.cli.tune import print_tuned
+from calando.collector import nothing_collected
 from calando.language import _, translated
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def show(call: Callable[..., StudySummary | Tuned | Rows[Listed]], as_json: bool
 
     Of a folder that holds several studies, a line each, the newest first: age, size, state and verdict.
     """
-    with _without_sweeping():
+    with nothing_collected():
         shown = call()
         from calando.verbs.tuned import Tuned
 
@@ -96,18 +95,6 @@ def _addresses(looks: str, steers: str) -> None:
     else:
         typer.echo(_("{address}  looks and steers, whoever opens it", address=looks))
     typer.echo(_("Ctrl-C ends it; what it shows is not touched"))
-
-
-@contextmanager
-def _without_sweeping() -> Iterator[None]:
-    """Python looks for garbage the more often the more records a study has, and there is none."""
-    swept = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if swept:
-            gc.enable()
 
 
 def print_study(summary: StudySummary, *, as_json: bool) -> None:

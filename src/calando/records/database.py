@@ -24,7 +24,6 @@ Source: https://www.sqlite.org/fileformat2.html, section 4, *The Write-Ahead Log
 from __future__ import annotations
 
 import functools
-import gc
 import os
 import re
 import sqlite3
@@ -39,6 +38,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from calando.collector import nothing_collected
 from calando.errors import CorruptFile, DiskFull, FileLocked, fault_of, said_by
 from calando.host import free_bytes
 from calando.language import message
@@ -52,7 +52,6 @@ __all__ = [
     "check_tables",
     "in_one_line",
     "lost_commits",
-    "nothing_collected",
     "readable",
 ]
 
@@ -180,18 +179,6 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
-
-
-@contextmanager
-def nothing_collected() -> Iterator[None]:
-    """Python's collector does not look for garbage meanwhile: among so many records that all stay it finds none."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 @contextmanager

@@ -82,7 +82,7 @@ class Call:
             raise self.error(message("too many values without a name; it is {whole}", whole=whole), value=len(placed))
         for name in self.kwargs:
             if name not in parameters:
-                guess = did_you_mean(name, list(parameters)) or ";"
+                guess = did_you_mean(name, list(parameters)) or message(";")
                 raise self.error(
                     message(
                         "{name} has no argument {argument}{guess} it is {whole}",

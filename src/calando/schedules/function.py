@@ -62,7 +62,7 @@ def function(f: Multiplier | str, *, of: str = "progress", over: SpanLike | None
                 "f",
                 message("must be registered in this process"),
                 f,
-                hint=message('{guess} write @named_function("{f}") over it', guess=guess or ";", f=f),
+                hint=message('{guess} write @named_function("{f}") over it', guess=guess or message(";"), f=f),
             )
         return Function(f, _REGISTERED[f], of, over=span_or_none("over", over))
     if not callable(f):

@@ -196,7 +196,12 @@ def _build(call: Call) -> Schedule:
             message("`calando schedules` lists all") if guess else message("choices: {names}", names=", ".join(names))
         )
         raise call.error(
-            message("unknown schedule {name}{guess} {known}", name=quote(call.name), guess=guess or ";", known=known)
+            message(
+                "unknown schedule {name}{guess} {known}",
+                name=quote(call.name),
+                guess=guess or message(";"),
+                known=known,
+            )
         )
     try:
         made = call.apply(make)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
+from calando.collector import nothing_collected
 from calando.controllers import Controller
 from calando.errors import UnknownName
 from calando.language import message
@@ -87,7 +88,8 @@ class BoundStrategy:
             lr: base rate, positive.
         """
         options = dict(self.options)
-        return self.method.build(self.method.groups.split(network, options), lr, options)
+        with nothing_collected():  # torch imports its compiler for the first one
+            return self.method.build(self.method.groups.split(network, options), lr, options)
 
 
 def bind(strategy: StrategySpec, horizon: Horizon) -> BoundStrategy:

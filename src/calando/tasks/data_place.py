@@ -52,7 +52,7 @@ def place_of(data: str, *, given: Path | None, kept: Path | None) -> Path | None
             return place
     raise DataError(
         message(
-            "the data of the run, {data}, are not here; looked for {looked}; --data PATH (data_dir=) names the place",
+            "the data of the run, {data}, are not here; looked for {looked}; name the place with data_dir=",
             data=data,
             looked=", ".join(dict.fromkeys(str(place.absolute()) for place in looked)),
         )

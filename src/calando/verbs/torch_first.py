@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from calando.collector import nothing_collected
 from calando.process_limits import is_want_of_files, memory_allowed
 
 __all__ = ["import_torch"]
@@ -17,7 +18,7 @@ def import_torch() -> None:
     """
     from calando.study.workers.start import without_interrupts
 
-    with without_interrupts():
+    with without_interrupts(), nothing_collected():
         try:
             importlib.import_module("torch")
         except Exception as error:  # finding no room it ends in an ImportError, a RuntimeError, a SystemError …

@@ -22,8 +22,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from calando.collector import nothing_collected
 from calando.language import Message, message
-from calando.records.database import nothing_collected
 from calando.records.live_file import RunRow
 from calando.records.live_picture import LivePicture, News, is_conducted
 from calando.records.measure import Measure

@@ -195,7 +195,7 @@ def look_at(
         return Column(
             name,
             "left out",
-            message("dates such as {shown}; as 2024-03-01, and there, they would be read", shown=quote(shown)),
+            message("dates such as {shown}; days that exist, written as 2024-03-01, are read", shown=quote(shown)),
         )
     return _words(name, counts, len(cells), marked, is_target=is_target)
 
