@@ -41,6 +41,7 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "WorkerLost",
+    "fault_of",
     "is_plain",
     "line_of",
     "plain",
@@ -100,6 +101,17 @@ def plain(text: str) -> str:
         return text
     words = " ".join(text.split())
     return "".join(ascii(one)[1:-1] if _is_unseen(one) else one for one in words)
+
+
+def fault_of(error: BaseException) -> str:
+    """What is wrong with a file that was read, in a few words: the key that lacks, else the kind of the exception.
+
+    >>> fault_of(KeyError("spec")), fault_of(TypeError("unhashable"))
+    ("it lacks 'spec'", 'TypeError')
+    """
+    if isinstance(error, KeyError) and error.args:
+        return message("it lacks {key}", key=quote(error.args[0]))
+    return type(error).__name__
 
 
 LONGEST_REASON = 300

@@ -98,7 +98,7 @@ class Registry(Mapping[str, T], Generic[T]):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise UsageError(
                 message(
-                    "a {kind} must be named by letters, digits and _, such as my_{kind}, got {name}",
+                    "every {kind} must be named by letters, digits and _, such as my_{kind}, got {name}",
                     kind=self.kind,
                     name=quote(name),
                 )
@@ -138,7 +138,7 @@ class Registry(Mapping[str, T], Generic[T]):
             owners = " and ".join(sorted(_owner(point) for point in found))
             raise UsageError(
                 message(
-                    "{owners} both bring a {kind} {name!r}; uninstall one", owners=owners, kind=self.kind, name=name
+                    "{owners} both bring the {kind} {name!r}; uninstall one", owners=owners, kind=self.kind, name=name
                 )
             )
         if found:

@@ -34,7 +34,7 @@ VERBS = {
     "tune": ["--log", "--budget", "--model", "--metric", "--epochs", "--steps", "--seed", "--batch-size", "--augment",
              "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit", "--data", "--study", "--executor",
              "--address", "--workers", "--threads", "--device", "--precision", "--json",
-             "--goal", "--unit", "--check-repeats", "--no-check-repeats", "--also"],
+             "--goal", "--unit", "--check-repeats", "--no-check-repeats", "--also", "--page", "--no-page"],
     "explain": ["--run", "--until", "--out", "--model", "--metric", "--epochs", "--steps", "--seed", "--lr",
                 "--batch-size", "--augment", "--label-smoothing", "--clip-norm", "--accumulate", "--train-limit",
                 "--data", "--threads", "--device", "--precision", "--json"],

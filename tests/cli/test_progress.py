@@ -60,7 +60,7 @@ def test_what_becomes_of_the_page_does_not_lose_the_answer(tmp_path, capsys, mon
     def fail(folder):
         raise error
 
-    monkeypatch.setattr("calando.verbs.study.write_report", fail)
+    monkeypatch.setattr("calando.verbs.study._report_of", fail)
     answer = calando.compare(train, "fixed", folder=tmp_path, **QUESTION)
     assert answer.results[0].test.n == 2
     last = capsys.readouterr().err.splitlines()[-1]

@@ -197,7 +197,7 @@ def test_lint_reads_what_was_recovered():
         ([0, 1], [0.1], "recover needs as many rates as steps, got 1 rates at 2 steps"),
         ([0.5], [0.1], "a step must be a whole number from 0 to 1000000000, got 0.5"),
         ([-1], [0.1], "a step must be a whole number from 0"),
-        ([0], [float("nan")], "a rate must be a finite number, 0 or more, got nan; leave such rows out"),
+        ([0], [float("nan")], "a rate must be a finite number, 0 or more, got nan at step 0; leave such rows out"),
         ([0], [-0.1], "a rate must be a finite number, 0 or more, got -0.1"),
         (["a"], [0.1], "steps must be a list of numbers"),
         (3, [0.1], "steps must be a list of numbers"),

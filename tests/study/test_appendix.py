@@ -19,7 +19,7 @@ from calando.language import in_language
 from calando.records import RunSpec, Store, StrategySpec, WorkloadSpec
 from calando.records.task_spec import OwnTrainingSpec
 from calando.tasks.catalog import path_of
-from calando.verbs.data_place import relative_to
+from calando.tasks.data_place import relative_to
 
 DIGITS = {"threads": 1, "device": "cpu", "listen": lambda _: None}
 HOSTILE = "sgd `rm` <b>|[x](y) #"

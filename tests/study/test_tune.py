@@ -31,7 +31,7 @@ def quiet(status: TuneStatus) -> None:
 
 
 def tune(folder: Path, **given: object) -> Tuned:
-    known: dict[str, object] = {"steps": 200, "threads": 1, "folder": folder, "listen": quiet}
+    known: dict[str, object] = {"steps": 200, "threads": 1, "page": False, "folder": folder, "listen": quiet}
     return calando.tune("digits", **{**known, **given})  # type: ignore[arg-type]
 
 

@@ -30,7 +30,7 @@ from calando.verbs.tuned import Tuned
 
 
 def tune(folder: Path, strategy: str | None = None, **given: object) -> Tuned:
-    known = {"steps": 100, "threads": 1, "folder": folder, "budget": 3, "listen": lambda status: None}
+    known = {"steps": 100, "threads": 1, "page": False, "folder": folder, "budget": 3, "listen": lambda status: None}
     return calando.tune("digits", strategy, **{**known, **given})  # type: ignore[arg-type]
 
 

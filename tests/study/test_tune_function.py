@@ -58,7 +58,7 @@ def own_optimizer(run) -> None:
 
 
 def tune(code, folder: Path, **given) -> Tuned:
-    known = {"budget": 3, "threads": 1, "folder": folder, "listen": quiet, "executor": "inline", "goal": None}
+    known = {"budget": 3, "threads": 1, "folder": folder, "listen": quiet, "executor": "inline", "page": False}
     return calando.tune(code, **{**known, **given})
 
 

@@ -20,7 +20,13 @@ from calando.verbs.tune import Tuned
 
 
 def tune(folder: Path, strategy: str | None = None, **given: object) -> Tuned:
-    known: dict[str, object] = {"steps": 100, "threads": 1, "folder": folder, "listen": lambda status: None}
+    known: dict[str, object] = {
+        "steps": 100,
+        "threads": 1,
+        "page": False,
+        "folder": folder,
+        "listen": lambda status: None,
+    }
     return calando.tune("digits", strategy, **{**known, **given})  # type: ignore[arg-type]
 
 

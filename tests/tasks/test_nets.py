@@ -303,7 +303,7 @@ def test_your_own_network(own_module: str, path: str) -> None:
         (":two", r"must give \[N, 10\] scores for images of 3x8x8, got \(2, 2\)"),
         (":narrow", "does not take images of 3x8x8: RuntimeError: mat1 and mat2"),
         (":frozen", "has no weights to train"),
-        (":constant", "is a int, which cannot be called"),
+        (":constant", "is of type int and cannot be called"),
         (":absent", "has no 'absent'; it has Nested, Net, fails"),
         ("_broken:Net", "cannot import .*: ModuleNotFoundError: No module named 'no_such_package_at_all'"),
         ("_syntax:Net", "cannot import .*: SyntaxError"),

@@ -43,6 +43,29 @@ def test_the_nearest_reader_is_proposed() -> None:
         data_entry("parqet:data/x")
 
 
+OWN = {
+    "raises": "def task():\n    raise ValueError('my own fault')\n",
+    "refuses": "import calando\ndef task():\n    raise calando.UsageError('my own fault')\n",
+    "imports": "def task():\n    import my_own_fault\n",
+    "is_broken": "import my_own_fault\ndef task(): ...\n",
+    "is_ours": "import calando\ndef task():\n    return calando.workload(train=3)\n",
+}
+
+
+@pytest.mark.parametrize("module", OWN)
+def test_a_function_of_ones_own_that_fails_is_reported_alone(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / f"{module}.py").write_text(OWN[module])
+    with pytest.raises((UsageError, TypeError)) as refused:
+        resolve(f"{module}:task")
+    assert "reader" not in str(refused.value)
+    if module != "is_ours":
+        assert "own" in str(refused.value)
+        assert "fault" in str(refused.value)
+
+
 def test_a_module_of_ones_own_may_be_called_as_one_of_pythons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "chunk.py").touch()
     monkeypatch.syspath_prepend(tmp_path)

@@ -289,7 +289,7 @@ def test_data_that_cannot_be_trained_on(changes: dict[str, object], message: str
         ({"class_names": ("a", "b", "c", "d")}, "no training sample of class 3 of 4"),
         ({"class_names": ("a", "b", "c"), "classes": 4}, "no training sample"),
         ({"model": nn.Linear(64, 3)}, "got an instance of Linear; write model=torch.nn.Linear, or model=lambda"),
-        ({"model": 3}, "got a int"),
+        ({"model": 3}, "got an object of type int"),
         ({"model": lambda: nn.Linear(8, 3)}, r"must give \[N, 3\] scores"),
     ],
 )

@@ -100,7 +100,7 @@ def test_what_cannot_be_registered_is_refused(clean):
         register_executor("three")(3)
     with pytest.raises(UsageError, match=r"the name 'inline' is taken by the executor calando\.study.*InlineExecutor"):
         register_executor("inline")(lambda setup, **others: None)
-    with pytest.raises(UsageError, match="a executor must be named by letters"):
+    with pytest.raises(UsageError, match="every executor must be named by letters"):
         register_executor("two words")(lambda setup, **others: None)
 
     @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 
 from calando.analysis.reading import Reading, read_rate
-from calando.errors import CorruptFile, UsageError, said_by
+from calando.errors import CorruptFile, UsageError, fault_of, said_by
 from calando.language import message
 from calando.records import RunSpec
 from calando.records.files import read_plain, write_atomically
@@ -209,7 +209,7 @@ class Looked:
             ) from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CorruptFile(
-                message("{path} holds no probes, or is damaged ({kind})", path=path, kind=type(error).__name__)
+                message("{path} holds no probes, or is damaged ({kind})", path=path, kind=fault_of(error))
             ) from error
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -217,7 +217,7 @@ OPTIONS: Mapping[str, Given] = {
         bool, "first compare whole runs trained alone and from forks, bit by bit", "--verify-sharing"
     ),
     "no_sharing": _option(bool, "train every run alone", "--no-sharing"),
-    "page": _option(bool, "write report.html once the answer is there", "--page/--no-page"),
+    "page": _option(bool, "write report.html and figures once the answer is there", "--page/--no-page"),
     # the range test
     "repeats": _option(int, "sweeps from the same weights over different batches"),
     "low": _option(float | None, "lowest rate; else 1e-6, or lower where that is too high"),
@@ -300,6 +300,7 @@ def verb(
         given_as = {one.name: otherwise.get(one.name) or OPTIONS[one.name] for one in (*parameters, *shown)}
 
         def command(**given: Any) -> None:
+            typed = {one.name for one in (*parameters, *shown) if given[one.name] != one.default}
             printing = {one.name: given.pop(one.name) for one in shown}
             values = {name: read(given[name]) if (read := given_as[name].read) else given[name] for name in given}
             several = [values.pop(one.name) or () for one in parameters if one.kind is one.VAR_POSITIONAL]
@@ -309,7 +310,8 @@ def verb(
                 present(call, **printing)
             except UsageError as error:
                 # Not what the person's own code printed, which `str` of a CodeFailed has as well.
-                error.args = (as_flags(translated(error.args[0] if error.args else str(error)), given_as),)
+                said = translated(error.args[0] if error.args else str(error))
+                error.args = (as_flags(said, given_as, typed=typed),)
                 raise
 
         declared = [
@@ -329,24 +331,44 @@ def verb(
     return make
 
 
-def as_flags(message: str, given_as: Mapping[str, Given]) -> str:
+SAID_OF_IT = (" must ", " is for ", " 必须", " 至少", " 用于")
+"""What follows an argument's name at the beginning of a message that refuses it, in every language."""
+
+
+def as_flags(message: str, given_as: Mapping[str, Given], *, typed: Collection[str] = ()) -> str:
     """A message in which the arguments of the Python function are the options that a person types.
 
     What has a value, as in a strategy's text, is no argument of ours; a capital letter stands for one. A word of
-    several parts is an argument's name also without its "=".
+    several parts is an argument's name also without its "=", and so is what a message begins with and says of it what
+    it must be.
+
+    Args:
+        message: in the person's language.
+        given_as: the command's options.
+        typed: those that were given: only these can be wrong, and a strategy's `lr` or `low` has the same name.
 
     >>> as_flags("give steps= or steps_per_epoch=N, not sgd(lr=0.1); batch_size must be 1", OPTIONS)
     'give --steps or --steps-per-epoch N, not sgd(lr=0.1); --batch-size must be 1'
+    >>> as_flags("lr must be above 0", OPTIONS, typed=["lr"]), as_flags("lr must be above 0", OPTIONS)
+    ('--lr must be above 0', 'lr must be above 0')
     """
 
-    def flag(found: re.Match[str]) -> str:
-        declared = given_as[found[1]].declared
+    def flag_of(name: str) -> str:
+        declared = given_as[name].declared
         # typer takes the first flag for a default until it reads the annotation.
         named = (declared.default, *(declared.param_decls or ()))
         flags = [one for one in named if isinstance(one, str) and one.startswith("--")]
-        return (flags[0] if flags else "--" + found[1].replace("_", "-")) + (f" {found[2]}" if found[2] else "")
+        return flags[0] if flags else "--" + name.replace("_", "-")
+
+    def flag(found: re.Match[str]) -> str:
+        return flag_of(found[1]) + (f" {found[2]}" if found[2] else "")
 
     options = [name for name, given in given_as.items() if isinstance(given.declared, OptionInfo)]
+    for name in options:
+        # The fields of a spec have spaces in their names: "clip norm must be".
+        begun = re.match(rf"{name}|{name.replace('_', ' ')}", message)
+        if name in typed and begun and message[begun.end() :].startswith(SAID_OF_IT):
+            message = flag_of(name) + message[begun.end() :]
     for names, end in ((options, "="), ([name for name in options if "_" in name], "")):
         pattern = rf"(?<![\w.'\"(/=-])({'|'.join(names)}){end}([A-Z]\b)?(?![^\s,;:)，；：（）。、])"
         message = re.sub(pattern, flag, message) if names else message

@@ -32,7 +32,7 @@ __all__ = ["print_tuned", "tune"]
 
 @verb(
     calando.tune,
-    filled=("arguments", "command", "listen"),
+    filled=("arguments", "command", "listen", "page"),
     strategy=Given(
         str | None,
         typer.Argument(
@@ -56,7 +56,7 @@ __all__ = ["print_tuned", "tune"]
     executor=Given(str | None, OPTIONS["executor"].declared),
     workers=Given(int, typer.Option(help="worker processes, on which arms run side by side")),
 )
-def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
+def tune(call: Callable[..., Tuned], page: bool = True, as_json: bool = False) -> None:
     """Settle the learning rate and train the network at it.
 
     At the cost of one and a half runs, everything included: arms at a few rates start from the same weights on the same
@@ -75,7 +75,7 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
     command = shlex.join(["calando", *sys.argv[1:]])
     with others_on_stderr(), TuningProgress(_ignore if as_json else None) as progress:
         try:
-            tuned = call(arguments=arguments_after_dashes(), command=command, listen=progress)
+            tuned = call(arguments=arguments_after_dashes(), command=command, listen=progress, page=False)
         except KeyboardInterrupt:
             if progress.folder is None:
                 raise
@@ -87,22 +87,28 @@ def tune(call: Callable[..., Tuned], as_json: bool = False) -> None:
             _("stopped; nothing is lost: the same command goes on ({folder})", folder=progress.folder), file=sys.stderr
         )
         raise typer.Exit(130)
-    try:
-        picture: str | None = str(calando.draw(tuned, tuned.folder / "race.png"))
-    except NotDrawn as error:
-        picture = None
-        print(f"calando: {translated(said_by(error))}", file=sys.stderr)
+    picture = _drawn(tuned) if page else None
     print_tuned(tuned, as_json=as_json, picture=picture, command=command)
-    # The answer first: whatever becomes of the page, it stands.
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    path, lacking = write_page_of(tuned.folder, partial(write_tuning_report, alone=True))
-    if lacking and picture is not None:
-        print(f"calando: {translated(lacking)}", file=sys.stderr)
-    if path is not None and not as_json:
-        typer.echo(_("report: {path}", path=path))
+    if page:
+        # The answer first: whatever becomes of the page, it stands.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        path, lacking = write_page_of(tuned.folder, partial(write_tuning_report, alone=True))
+        if lacking and picture is not None:
+            print(f"calando: {translated(lacking)}", file=sys.stderr)
+        if path is not None and not as_json:
+            typer.echo(_("report: {path}", path=path))
     if tuned.result.settled.begun is None or tuned.result.settled.died:
         raise typer.Exit(1)
+
+
+def _drawn(tuned: Tuned) -> str | None:
+    """The path of its figure; None where none can be drawn, which is reported."""
+    try:
+        return str(calando.draw(tuned, tuned.folder / "race.png"))
+    except NotDrawn as error:
+        print(f"calando: {translated(said_by(error))}", file=sys.stderr)
+        return None
 
 
 def _ignore(status: TuneStatus) -> None:

@@ -335,7 +335,7 @@ def chance_given(given: object) -> float | Chance | None:
     try:
         labels = torch.as_tensor(given).detach().cpu().flatten()
     except (TypeError, ValueError, RuntimeError):
-        raise UsageError(f"{wanted}, got a {type(given).__name__}") from None
+        raise UsageError(f"{wanted}, got an object of type {type(given).__name__}") from None
     if not len(labels) or labels.is_floating_point() or labels.dtype == torch.bool or int(labels.min()) < 0:
         raise UsageError(f"{wanted}, got {len(labels)} numbers of {labels.dtype}")
     if (classes := int(labels.max()) + 1) < 2:

@@ -26,7 +26,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from calando.errors import CorruptFile, UsageError, quote
+from calando.errors import CorruptFile, UsageError, fault_of, quote
 from calando.language import message
 from calando.records.files import read_plain, write_atomically
 
@@ -89,7 +89,7 @@ def read_kept(folder: Path) -> dict[str, Any] | None:
             message(
                 "checkpoint {path!r} cannot be read ({kind}); remove it to begin this run again",
                 path=str(path),
-                kind=type(error).__name__,
+                kind=fault_of(error),
             )
         ) from error
     return states

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from calando.errors import UsageError, quote, said_by
-from calando.language import joined, message
+from calando.errors import UsageError, line_of, reason_of, said_by
+from calando.language import Message, joined, message
 from calando.loops.log_readers import LoggedRun, Reader, readers
 
 __all__ = ["LoggedRun", "logged_runs"]
@@ -29,13 +29,13 @@ def logged_runs(path: Path, *, left_out: list[str]) -> Iterator[LoggedRun]:
     known = readers()
     forms = message("one of: {forms}", forms=joined("{one}; {other}", (one.form for one in known if one.form)))
     if not path.exists():
-        raise UsageError(message("there is no file or folder {path}; give {forms}", path=quote(str(path)), forms=forms))
+        raise UsageError(message("there is no file or folder {path}; give {forms}", path=repr(str(path)), forms=forms))
     if not path.is_dir():
         _check(path)
         reader = next((one for one in known if one.is_of(path)), None)
         if reader is None:
             raise UsageError(
-                message("{path} is no log that is read here; give {forms}", path=quote(str(path)), forms=forms)
+                message("{path} is no log that is read here; give {forms}", path=repr(str(path)), forms=forms)
             )
         empty = True
         for run in _read(reader, path):
@@ -44,14 +44,14 @@ def logged_runs(path: Path, *, left_out: list[str]) -> Iterator[LoggedRun]:
         if empty:
             raise UsageError(
                 message(
-                    "{path} holds no row with a step and a rate, so there is no schedule in it", path=quote(str(path))
+                    "{path} holds no row with a step and a rate, so there is no schedule in it", path=repr(str(path))
                 )
             )
         return
     found = [(one, file) for one in known for file in one.found(path)]
     if not found:
         raise UsageError(
-            message("{path} holds no log that is read here; give {forms}", path=quote(str(path)), forms=forms)
+            message("{path} holds no log that is read here; give {forms}", path=repr(str(path)), forms=forms)
         )
     count, missing = 0, list[str]()
     for reader, file in found:
@@ -72,7 +72,7 @@ def logged_runs(path: Path, *, left_out: list[str]) -> Iterator[LoggedRun]:
 def _check(path: Path) -> None:
     if not path.is_dir() and not path.is_file():
         # Whoever reads a pipe waits for somebody who writes into it.
-        raise UsageError(message("{path} is a pipe or a device, not a file; name another", path=quote(str(path))))
+        raise UsageError(message("{path} is a pipe or a device, not a file; name another", path=repr(str(path))))
 
 
 def _read(reader: Reader, file: Path) -> Iterator[LoggedRun]:
@@ -81,15 +81,19 @@ def _read(reader: Reader, file: Path) -> Iterator[LoggedRun]:
         raise UsageError(
             message(
                 "{file} is larger than {largest} bytes, which no log of rates is",
-                file=quote(str(file)),
+                file=repr(str(file)),
                 largest=LARGEST,
             )
         )
     reader.check(file)
+    if file.is_file() and not file.stat().st_size:
+        raise UsageError(message("{path} is empty, 0 bytes; log a run into it, or leave it out", path=repr(str(file))))
     try:
         yield from reader.read(file)
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError, reader.fails) as error:
         if isinstance(error, UsageError):
             raise
-        why = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UsageError(message("{file} does not parse: {why}", file=quote(str(file)), why=why)) from None
+        why = line_of(error)[:200] if not isinstance(said_by(error), Message) else said_by(error)
+        if isinstance(error, KeyError) or not why:
+            why = reason_of(error)
+        raise UsageError(message("{file} does not parse: {why}", file=repr(str(file)), why=why)) from None

@@ -56,7 +56,7 @@ def trials_in(file: Path, storage: Any) -> Iterator[LoggedRun]:
             message(
                 "none of the {seen} trials in {file} has a rate; their parameters: {params}",
                 seen=seen,
-                file=quote(str(file)),
+                file=repr(str(file)),
                 params=quote(params),
             )
         )

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, final
 
-from calando.errors import UsageError
+from calando.errors import UsageError, fault_of
 from calando.language import message
 
 __all__ = [
@@ -166,7 +166,7 @@ def assigned() -> Assignment | None:
                 "script by itself",
                 variable=VARIABLE,
                 name=name,
-                kind=type(error).__name__,
+                kind=fault_of(error),
             )
         ) from None
 

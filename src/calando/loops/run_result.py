@@ -14,7 +14,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from calando.errors import CorruptFile
+from calando.errors import CorruptFile, fault_of
 from calando.language import message
 from calando.records.files import read_plain, write_atomically
 
@@ -122,6 +122,6 @@ def read_result(folder: Path) -> RunResult | None:
             message(
                 "{path!r} cannot be read ({kind}); remove it to make this run again",
                 path=str(path),
-                kind=type(error).__name__,
+                kind=fault_of(error),
             )
         ) from error

@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calando.collector import nothing_collected
-from calando.errors import CorruptFile, DiskFull, FileLocked, said_by
+from calando.errors import CorruptFile, DiskFull, FileLocked, fault_of, said_by
 from calando.host import free_bytes
 from calando.language import message
 from calando.records import rows
@@ -157,7 +157,7 @@ def check_tables(connection: sqlite3.Connection) -> None:
     for kind, name, made in connection.execute("SELECT type, name, sql FROM sqlite_master"):
         if kind not in ("table", "index") or (made and _COMPUTED.search(made)):
             raise rows.Damaged(
-                message("it has a {kind} {name!r} that calando did not make", kind=kind, name=str(name)[:40])
+                message("it has the {kind} {name!r}, which calando did not make", kind=kind, name=str(name)[:40])
             )
 
 
@@ -224,7 +224,7 @@ def in_one_line(path: Path, *, remedy: str = RESTORE) -> Iterator[None]:
         ) from error
     except (ValueError, zlib.error, KeyError, TypeError, RecursionError, AssertionError) as error:
         raise CorruptFile(
-            message("{path} holds something unreadable ({kind}); restore a copy", path=path, kind=type(error).__name__)
+            message("{path} holds something unreadable ({kind}); restore a copy", path=path, kind=fault_of(error))
         ) from error
 
 

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from calando.errors import CorruptFile, said_by
+from calando.errors import CorruptFile, fault_of, said_by
 from calando.language import message
 from calando.records import rows
 from calando.records.files import read_plain, write_atomically
@@ -63,7 +63,7 @@ def read_run(folder: Path) -> tuple[RunRecord, TestScore]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, CorruptFile):
             raise
-        why = said_by(error) if isinstance(error, rows.Damaged) else type(error).__name__
+        why = said_by(error) if isinstance(error, rows.Damaged) else fault_of(error)
         raise CorruptFile(
             message(
                 "{path} is damaged ({why}); the command that made the run writes it again, without training",

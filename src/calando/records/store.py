@@ -189,6 +189,17 @@ class Store:
         with self._file.reading():
             return self._all_meta().get("identity", "")
 
+    @property
+    def place(self) -> Path | None:
+        """Where the files of its data lie; None: no path names them, or an older calando made it."""
+        with self._file.reading():
+            place = self._all_meta().get("place", "")
+        return self.folder / place if place else None
+
+    def keep_place(self, place: str) -> None:
+        """Keep where the files of its data lie, relative to its folder."""
+        self._replace({"place": place})
+
     def identify(self, text: str) -> None:
         self._replace({"identity": text})
 

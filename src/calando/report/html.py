@@ -11,7 +11,7 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,6 +52,7 @@ def write_page(
     fingerprint: str,
     command: str,
     figures: Sequence[Form] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write `report.html` and `figures/*.png`, `figures/*.svg` into `folder`; return the page's path.
 
@@ -65,6 +66,7 @@ def write_page(
         fingerprint: fingerprint of the data.
         command: command that reproduces the study; "": unknown.
         figures: formats of the picture files. None: PNG and SVG, if the packages that draw them are installed.
+        progress: called with how many figures are drawn, and of how many.
 
     Raises:
         DiskFull: the disk is full; each file is complete or unchanged.
@@ -88,7 +90,9 @@ def write_page(
     path = folder / "report.html"
     write_atomically(path, page.encode())
     try:
-        for name, spec in specs.items():
+        for done, (name, spec) in enumerate(specs.items()):
+            if forms and progress is not None:
+                progress(done, len(specs))
             if forms:
                 svg = pictures.svg(spec)
             for form in forms:

@@ -117,7 +117,7 @@ def _sequential(seen: Seen) -> Schedule:
         if kind in (*_COMPOUND, "SWALR") or (kind == "MultiplicativeLR" and start > 0):
             raise UsageError(
                 message(
-                    "a {kind} that begins at step {start} of SequentialLR goes on from the rate before it; build "
+                    "{kind} that begins at step {start} of SequentialLR goes on from the rate before it; build "
                     "what it combines one by one and join their schedules with >> and *",
                     kind=kind,
                     start=start,

@@ -15,7 +15,7 @@ from typing import get_args
 from calando.analysis import StudySummary, summarize
 from calando.errors import UnknownName, UsageError
 from calando.language import message
-from calando.records import Store, StudySpec
+from calando.records import Store, StudySpec, WorkloadSpec
 from calando.records.files import sweep
 from calando.records.follower import Follower
 from calando.records.live import live_in
@@ -32,6 +32,7 @@ from calando.study.standing import Status
 from calando.study.verify import check_retraced
 from calando.study.workers.by_value import check_sendable
 from calando.study.workers.messages import REGISTRIES, Setup, names_of_own
+from calando.tasks.data_place import is_found, path_within, relative_to
 from calando.tasks.workload import Workload
 from calando.training.identity import identify, recognised
 
@@ -98,6 +99,7 @@ def conduct(
         live, lacking = live_in(folder)
         for follower in live:
             closing.callback(_close, follower)
+        _keep_place(store)
         scheduler = Scheduler(
             store,
             task,
@@ -138,6 +140,15 @@ def conduct(
         elif notes:
             scheduler.show()
         return summarize(scheduler.study, scheduler.runs, scheduler.tests)
+
+
+def _keep_place(store: Store) -> None:
+    """So that a run of it can be made again from another folder."""
+    task = store.study.workload
+    path = path_within(task.data) if isinstance(task, WorkloadSpec) else None
+    kept = store.place
+    if path is not None and is_found(path) and (kept is None or not is_found(kept)):
+        store.keep_place(relative_to(path, store.folder))
 
 
 def _close(follower: Follower) -> None:

@@ -290,7 +290,7 @@ def _given(samples: Samples, task: Workload) -> str:
 def _shape(outputs: object) -> str:
     if isinstance(outputs, torch.Tensor):
         return str(tuple(outputs.shape))
-    return message("a {kind}", kind=type(outputs).__name__)
+    return message("an object of type {kind}", kind=type(outputs).__name__)
 
 
 def limited(train: AnySource, train_limit: int | None) -> AnySource:

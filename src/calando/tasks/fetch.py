@@ -66,12 +66,21 @@ def open_data(data: str, *, data_dir: Path | str | None = None) -> ArrayData | S
 
     Raises:
         UnknownName: no data set or format of that name.
-        UsageError: `data_dir` is not a folder; or the text names a function that makes a workload.
+        UsageError: `data` is no text, or names a function that makes a workload; `data_dir` is not a folder.
         DataError: not found, damaged, or not to be used.
     """
+    if not isinstance(data, str):
+        raise UsageError(
+            message(
+                'data must be a data set\'s name, "digits", or the text FORM:PATH, "folder:photos", as `calando '
+                "workloads` lists them, got {data}",
+                data=quote(data),
+            )
+        )
     entry = data_entry(data)
     if entry.read is not None:
         path, options = path_of(data)
+        _check_name(path)
         return entry.read(path, **options)
     if entry.embedded is not None:
         return entry.embedded()
@@ -87,6 +96,22 @@ def open_data(data: str, *, data_dir: Path | str | None = None) -> ArrayData | S
     return layout.read(folder)
 
 
+def _check_name(path: Path) -> None:
+    """Refuse a path that the system cannot even look up: too long, through a folder that is closed."""
+    try:
+        path.stat()
+    except (ValueError, FileNotFoundError, NotADirectoryError):
+        return  # the reader says what it looked for
+    except OSError as error:
+        raise DataError(
+            message(
+                "{path}: cannot be read ({reason}); name another path",
+                path=quote(str(path)),
+                reason=error.strerror or str(error),
+            )
+        ) from error
+
+
 def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]:
     """The folder that holds a named data set, and how it is laid out; `data_dir` is looked in first.
 
@@ -94,6 +119,8 @@ def find_data(name: str, *, data_dir: Path | None = None) -> tuple[Path, Layout]
         UsageError: `data_dir` is not a folder.
         DataError: found nowhere; lists the places and the command that fetches it.
     """
+    if data_dir is not None:
+        _check_name(data_dir)
     if data_dir is not None and not data_dir.is_dir():
         raise UsageError(message("--data {data_dir}: there is no such folder", data_dir=data_dir))
     given = [data_dir] if data_dir is not None else []
@@ -137,12 +164,21 @@ def get_data(
         UnknownName: no data set of this name can be downloaded.
         DataError: there is no network, a file has unexpected content, or the folder cannot be written.
     """
+    if not isinstance(name, str):
+        raise UsageError(
+            message(
+                "name must be a data set's name, one of {choices}, got {name}",
+                choices=", ".join(SOURCES),
+                name=quote(name),
+            )
+        )
     if name not in SOURCES:
         hint = message("{name} come with calando", name=name) if name in DATA and DATA[name].embedded else ""
         raise UnknownName(message("data set to fetch"), name, SOURCES, hint=hint)
     target = (cache_folder() if data_dir is None else Path(data_dir)) / name
-    was_there = target.exists()
+    was_there = True
     try:
+        was_there = target.exists()
         target.mkdir(parents=True, exist_ok=True)
         for download in SOURCES[name]:
             if all((target / kept).exists() for kept in _kept(download)):

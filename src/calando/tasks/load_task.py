@@ -187,14 +187,20 @@ def call_task(data: str) -> Workload:
         # It is in the workload's doubts, which are shown once and not by every worker.
         warnings.simplefilter("ignore", DataWarning)
         module = data.partition(":")[0]
+        found = False
         try:
-            made = call_user(import_callable(data), name=message("workload {data!r}", data=data), offered={})
+            function = import_callable(data)
+            found = True
+            made = call_user(function, name=message("workload {data!r}", data=data), offered={})
         except UsageError as error:
             if is_standard(module):
                 raise UsageError(
                     message("{module}; as that, {error}", module=no_reader(module), error=said_by(error))
                 ) from error
-            if isinstance(error.__cause__, ModuleNotFoundError | None) and "." not in module:
+            # Where the function is there, or its module imports what is not, the form was understood as it was meant.
+            lacks = error.__cause__
+            is_meant = found or (isinstance(lacks, ModuleNotFoundError) and lacks.name != module)
+            if isinstance(lacks, ModuleNotFoundError | None) and "." not in module and not is_meant:
                 raise UsageError(
                     message("{error}; {module}", error=said_by(error), module=no_reader(module))
                 ) from error

@@ -282,7 +282,7 @@ def _described(value: Any) -> str:
         return message("a dict of {names}", names=", ".join(map(str, value)))
     if isinstance(value, tuple | list):
         return message("{count} values", count=len(value))
-    return message("a {kind}", kind=type(value).__name__)
+    return message("an object of type {kind}", kind=type(value).__name__)
 
 
 # The losses by name

@@ -86,7 +86,7 @@ def import_callable(text: str) -> Callable[..., object]:
     if not callable(found):
         raise UsageError(
             message(
-                "{text!r} is a {name}, which cannot be called; name a function or class",
+                "{text!r} is of type {name} and cannot be called; name a function or class",
                 text=text,
                 name=type(found).__name__,
             )

@@ -25,7 +25,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from calando.errors import CorruptFile
+from calando.errors import CorruptFile, fault_of
 from calando.language import message
 from calando.records.files import noticing_full_disk, read_plain, write_atomically
 from calando.training.session_state import Kept, Position
@@ -108,9 +108,7 @@ def load_checkpoint(state: TrainState, place: Place) -> bool:
         _restore(state, document, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         raise CorruptFile(
-            message(
-                "{path} does not fit this run ({kind}); {remedy}", path=path, kind=type(error).__name__, remedy=remedy
-            )
+            message("{path} does not fit this run ({kind}); {remedy}", path=path, kind=fault_of(error), remedy=remedy)
         ) from error
     return True
 
@@ -216,7 +214,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
                 message(
                     "checkpoint {path!r} cannot be read ({kind}); {remedy}",
                     path=str(path),
-                    kind=type(error).__name__,
+                    kind=fault_of(error),
                     remedy=remedy,
                 )
             ) from error

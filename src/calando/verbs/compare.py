@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from calando.errors import UsageError
-from calando.language import message
+from calando.language import _, message, translated
 from calando.verbs.progress import StudyProgress
 from calando.verbs.study import of_folder, write_page_of
 
@@ -276,9 +276,9 @@ def _with_page(answer: StudySummary, page: bool, progress: StudyProgress) -> Stu
         assert answer.folder is not None
         path, lacking = write_page_of(answer.folder)
         if lacking:
-            progress.say(f"calando: {lacking}")
+            progress.say(f"calando: {translated(lacking)}")
         if path is not None:
-            progress.say(f"report: {path}")
+            progress.say(_("report: {path}", path=path))
     return answer
 
 

@@ -287,14 +287,14 @@ def _of_study(
 
     with Store.open(study, read_only=True) as store:
         record = chosen_run(store, name, seed)
-        fingerprint = store.fingerprint
+        fingerprint, kept = store.fingerprint, store.place
     from calando.verbs.torch_first import import_torch
 
     import_torch()
     import numpy as np
 
     spec, where_data = record.spec, None if data_dir is None else Path(data_dir)
-    task = task_of(study, spec, fingerprint, where_data)
+    task = task_of(study, spec, fingerprint, where_data, kept=kept)
     found = _look(spec, task, until=until, folder=folder, data_dir=where_data, listen=listen, machine="")
     ours, theirs = found.looked.losses.astype(np.float32), record.losses.astype(np.float32)[: found.looked.step]
     both = min(len(ours), len(theirs))

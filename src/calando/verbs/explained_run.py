@@ -68,15 +68,25 @@ def chosen_run(store: Store, name: str | None, seed: int) -> RunRecord:
     return store.run(at_rate[0].spec.digest())
 
 
-def task_of(study: Path, spec: RunSpec, fingerprint: str, data_dir: Path | None) -> Workload:
+def task_of(study: Path, spec: RunSpec, fingerprint: str, data_dir: Path | None, *, kept: Path | None) -> Workload:
     """The task of a run, loaded again.
 
+    Args:
+        study: its folder.
+        spec: of the run.
+        fingerprint: of the data.
+        data_dir: where data sets lie, or of data that a path names, these themselves.
+        kept: where the files of its data lay; None: unknown.
+
     Raises:
+        DataError: the data are not there.
         UsageError: only the person's own code holds it, or the data are others.
     """
     from calando.errors import UsageError
     from calando.records.task_spec import OwnTrainingSpec
     from calando.study.limits import GIVEN
+    from calando.tasks.catalog import with_path
+    from calando.tasks.data_place import path_within, place_of
     from calando.tasks.load_task import load
 
     if isinstance(spec.workload, OwnTrainingSpec):
@@ -95,7 +105,11 @@ def task_of(study: Path, spec: RunSpec, fingerprint: str, data_dir: Path | None)
                 study=str(study),
             )
         )
-    task = load(spec.in_our_loop, data_dir=data_dir)
+    asked = spec.in_our_loop
+    place = place_of(asked.data, given=data_dir, kept=kept)
+    if place is not None and place != path_within(asked.data):
+        asked = asked.model_copy(update={"data": with_path(asked.data, place)})
+    task = load(asked, data_dir=data_dir)
     if task.fingerprint != fingerprint:
         raise UsageError(
             message("the data has changed since {study!r} was made, so its runs cannot be made again", study=str(study))

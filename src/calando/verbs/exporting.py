@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, final
 
 from calando.errors import UnknownName, UsageError, quote
 from calando.language import _, message
-from calando.verbs.data_place import is_found, path_within, relative_to
+from calando.tasks.data_place import is_found, path_within, relative_to
 from calando.verbs.progress import counted
 
 if TYPE_CHECKING:
@@ -160,13 +160,16 @@ def _module(run: RunSpec) -> str:
 
 def _place(kept: KeptFolder, run: RunSpec) -> Path | None:
     """Where the files of its data lie: by what the folder says, else as its path says from here; None: neither."""
-    from calando.records import WorkloadSpec
+    from calando.records import Store, WorkloadSpec
     from calando.verbs.stored_spec import kept_place
 
     path = path_within(run.workload.data) if isinstance(run.workload, WorkloadSpec) else None
     if path is None:
         return None
     known = kept_place(kept.folder) if kept.kind == "training" else None
+    if kept.kind == "study":
+        with Store.open(kept.folder, read_only=True) as store:
+            known = store.place
     return next((place for place in (known, path) if place is not None and is_found(place)), None)
 
 

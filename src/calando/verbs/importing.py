@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from calando.errors import UsageError
+from calando.errors import UsageError, said_by
 from calando.language import _, message
 from calando.rows import Rows
 from calando.shown import Shown
@@ -166,7 +166,10 @@ def _imported(run: LoggedRun, steps: int | None, steps_per_epoch: int | None) ->
     tried = []
     for late in (0, 1) if min(places) >= 1 else (0,):
         moved = [place - late for place in places]
-        found = recover(moved, rates, total_steps=total, steps_per_epoch=steps_per_epoch)
+        try:
+            found = recover(moved, rates, total_steps=total, steps_per_epoch=steps_per_epoch)
+        except UsageError as error:
+            raise UsageError(message("{run}: {problem}", run=repr(run.name), problem=said_by(error))) from None
         digits = sum(letter in "123456789" for letter in found.text)
         tried.append(((not found.exact, found.misfit if not found.exact else len(found.text) + digits), late, found))
     _key, late, recovered = min(tried, key=lambda one: one[:2])

@@ -29,10 +29,10 @@ def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], ob
     """
     code: Any = None
     if isinstance(task, str):
-        words = [task] if Path(task).is_file() else task.split()
+        words = [task] if _is_file(task) else task.split()
         if words and any(word.endswith(".py") for word in words) and ":" not in words[0]:
             script = next(word for word in words if word.endswith(".py"))
-            if not Path(script).is_file():
+            if not _is_file(script):
                 raise UsageError(
                     message("there is no script {script!r} in {cwd!r}", script=script, cwd=str(Path.cwd()))
                 )
@@ -53,6 +53,13 @@ def own_code(task: object, arguments: Sequence[str]) -> str | Callable[[Any], ob
         raise UsageError(message("arguments after -- are for a script, and {task} takes none", task=quote(task)))
     found: str | Callable[[Any], object] | None = code
     return found
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
 
 
 def refuse_options(given: Mapping[str, object]) -> None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from calando.errors import CorruptFile, UsageError, quote
+from calando.errors import CorruptFile, UsageError, fault_of, quote
 from calando.language import message
-from calando.verbs.data_place import path_within, place_of, relative_to
+from calando.tasks.data_place import path_within, place_of, relative_to
 
 if TYPE_CHECKING:
     from calando.records import RunSpec
@@ -88,7 +88,7 @@ class StoredSpec:
             data, identity = str(kept.get("data", "")), str(kept.get("identity", ""))
             return cls(path, run, data, identity, _place(kept, path))
         except (OSError, ValueError, KeyError, TypeError, AssertionError, RecursionError) as error:
-            why = error.strerror if isinstance(error, OSError) else type(error).__name__
+            why = error.strerror if isinstance(error, OSError) else fault_of(error)
             raise CorruptFile(
                 message("{path!r} is no spec of a run, or damaged ({why}); export it again", path=str(path), why=why)
             ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from calando.errors import CalandoError, NotDrawn, UsageError, said_by
-from calando.language import message, translated
+from calando.language import _, message, translated
 from calando.rows import Rows
 
 if TYPE_CHECKING:
@@ -182,6 +182,14 @@ def write_report(study: Path | str) -> Path:
         NotDrawn: the packages that draw pictures are not installed.
         DiskFull: the disk is full; each file is complete or unchanged.
     """
+    from calando.verbs.progress import CountProgress
+
+    with CountProgress(_("drawing figures")) as progress:
+        return _report_of(study, progress)
+
+
+def _report_of(study: Path | str, progress: Callable[[int, int], None] | None = None) -> Path:
+    """The same, with nothing shown unless asked."""
     from calando import report
     from calando.analysis import summarize
     from calando.records import Store
@@ -205,6 +213,7 @@ def write_report(study: Path | str) -> Path:
         there.tests,
         fingerprint=there.fingerprint,
         command=there.command,
+        progress=progress,
     )
     if not can_draw():
         print(f"calando: {translated(NEEDED)}", file=sys.stderr)
@@ -219,7 +228,7 @@ def write_page_of(folder: Path, write: Callable[[Path], Path] | None = None) -> 
     Whatever becomes of the pictures, the answer stands: nothing but Ctrl-C is raised.
     """
     try:
-        return (write or write_report)(folder), ""
+        return (write or _report_of)(folder), ""
     except (CalandoError, OSError, MemoryError) as error:
         page = error.page if isinstance(error, NotDrawn) else None
         return page, message(

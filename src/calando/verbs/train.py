@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from calando.language import _, message
 from calando.shown import Drawn
-from calando.verbs.data_place import path_within
+from calando.tasks.data_place import path_within
 from calando.verbs.progress import RunProgress
 from calando.verbs.stored_spec import SPEC_FILE, StoredSpec, spec_document
 

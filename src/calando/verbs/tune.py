@@ -2,7 +2,8 @@
 
     FOLDER/tune.sqlite            the question, and every piece that was trained
     FOLDER/weights.safetensors    the network's weights at the end, where a person's own code keeps them
-    FOLDER/race.png, report.html  figure and page, as the command writes them
+    FOLDER/report.html            the page, unless `page=False`
+    FOLDER/race.png               the figure, which the command draws with the page
 
 Called again it goes on where it stood; with a larger budget it goes on from its answer.
 """
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from calando.language import message
-from calando.verbs.tuned import Tuned
+from calando.language import _, message, translated
+from calando.verbs.study import write_page_of
+from calando.verbs.tuned import Tuned, write_tuning_report
 from calando.verbs.tuning_progress import TuningProgress
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ def tune(
     log: str | Sequence[str] | None = None,
     command: str = "",
     listen: Callable[[TuneStatus], None] | None = None,
+    page: bool = True,
 ) -> Tuned:
     """Settle the learning rate and train the network at it, at a total cost of `budget` runs.
 
@@ -94,6 +98,7 @@ def tune(
         log: trackers that arms are logged to, as for `calando.compare`; a dropped arm appears as a run that was ended.
         command: the command line, kept for readers of the folder.
         listen: called with the status as it changes. None: progress is shown.
+        page: write report.html into the folder when the answer is known.
 
     Raises:
         UsageError: an argument is wrong, or the folder holds something else.
@@ -103,7 +108,9 @@ def tune(
     Example:
         >>> import tempfile, calando
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     answer = calando.tune("digits", steps=150, threads=1, folder=folder, listen=lambda status: None)
+        ...     answer = calando.tune(
+        ...         "digits", steps=150, threads=1, folder=folder, page=False, listen=lambda status: None
+        ...     )
         >>> answer.runs <= 1.5, answer.test.score > 0.9, answer.weights.name
         (True, True, 'weights.safetensors')
     """
@@ -132,27 +139,29 @@ def tune(
         from calando.verbs.tune_code import tune_code
 
         refuse_options({**task_options, "also": also or None})
-        return tune_code(
-            code,
-            strategy,
-            arguments=arguments,
-            budget=budget,
-            epochs=epochs,
-            steps=steps,
-            seed=seed,
-            goal=goal,
-            unit=unit,
-            check_repeats=check_repeats,
-            folder=folder,
-            executor=executor or "process",
-            address=address,
-            workers=workers,
-            threads=threads,
-            device=device,
-            trackers=trackers,
-            command=command,
-            listen=listen,
-        )
+        with TuningProgress.of(listen) as progress:
+            tuned = tune_code(
+                code,
+                strategy,
+                arguments=arguments,
+                budget=budget,
+                epochs=epochs,
+                steps=steps,
+                seed=seed,
+                goal=goal,
+                unit=unit,
+                check_repeats=check_repeats,
+                folder=folder,
+                executor=executor or "process",
+                address=address,
+                workers=workers,
+                threads=threads,
+                device=device,
+                trackers=trackers,
+                command=command,
+                progress=progress,
+            )
+            return _with_page(tuned, page, progress)
     if given := [name for name, value in (("goal", goal), ("unit", unit)) if value is not None]:
         raise UsageError(
             message(
@@ -214,4 +223,16 @@ def tune(
             listen=progress,
             followers=followers_to(trackers, folder, spec.workload.title, command=command),
         )
-    return Tuned(folder=folder, weights=folder / "weights.safetensors", result=result)
+        tuned = Tuned(folder=folder, weights=folder / "weights.safetensors", result=result)
+        return _with_page(tuned, page, progress)
+
+
+def _with_page(tuned: Tuned, page: bool, progress: TuningProgress) -> Tuned:
+    """The answer, its page written where that is asked."""
+    if page:
+        path, lacking = write_page_of(tuned.folder, partial(write_tuning_report, alone=True))
+        if lacking:
+            progress.say(f"calando: {translated(lacking)}")
+        if path is not None:
+            progress.say(_("report: {path}", path=path))
+    return tuned

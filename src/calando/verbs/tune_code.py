@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from calando.language import message
 from calando.verbs.tuned import Tuned, tuned_in
-from calando.verbs.tuning_progress import TuningProgress
 
 if TYPE_CHECKING:
     from calando.loops.tracking import LogTo
     from calando.records import StrategySpec
-    from calando.study.tune import TuneStatus
+    from calando.verbs.tuning_progress import TuningProgress
 
 __all__ = ["tune_code"]
 
@@ -40,7 +39,7 @@ def tune_code(
     device: str,
     trackers: Sequence[LogTo],
     command: str,
-    listen: Callable[[TuneStatus], None] | None,
+    progress: TuningProgress,
 ) -> Tuned:
     """Arguments as `calando.tune`; `code` as `own_code` gives it."""
     from calando.analysis.whole_arms import check_runs
@@ -61,41 +60,40 @@ def tune_code(
 
     training = training_of(code, arguments, goal=goal or "max", unit=unit or "")
     machine = replace(Machine.whole(device=device, precision="fp32", threads=threads), workers=workers)
-    with TuningProgress.of(listen) as progress:
-        progress.say(message("starting {title} for a first look at its length and score", title=training.spec.title))
-        spec, training = build_own_tuning(
-            training,
-            strategy,
-            entry=entry,
-            address=address,
-            length=Budget(epochs=epochs, steps=steps),
-            budget=budget,
-            machine=machine,
-            goal=goal,
-            unit=unit,
-            seed=seed,
-            check_repeats=check_repeats,
-        )
-        crew = machine.count_workers(spec.lane.device)
-        if folder is None:
-            name = Path(code.split()[0]).stem if isinstance(code, str) else training.spec.title
-            # Code that was edited is another question.
-            key = f"{spec.model_copy(update={'budget': 1.0}).digest()} {training.fingerprint}"
-            folder = Path("calando-studies") / f"tune-{file_name(name)}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
-        folder = Path(folder)
-        if note := made_before(trackers, folder):
-            progress.say(f"calando: {note}")
-        conduct_tuning(
-            folder,
-            spec,
-            training,
-            given=True,
-            executor=executor,
-            workers=crew,
-            address=address,
-            command=command,
-            machine=machine.said(spec.lane, workers=crew if crew > 1 else None),
-            listen=progress,
-            followers=followers_to(trackers, folder, spec.workload.title, command=command),
-        )
+    progress.say(message("starting {title} for a first look at its length and score", title=training.spec.title))
+    spec, training = build_own_tuning(
+        training,
+        strategy,
+        entry=entry,
+        address=address,
+        length=Budget(epochs=epochs, steps=steps),
+        budget=budget,
+        machine=machine,
+        goal=goal,
+        unit=unit,
+        seed=seed,
+        check_repeats=check_repeats,
+    )
+    crew = machine.count_workers(spec.lane.device)
+    if folder is None:
+        name = Path(code.split()[0]).stem if isinstance(code, str) else training.spec.title
+        # Code that was edited is another question.
+        key = f"{spec.model_copy(update={'budget': 1.0}).digest()} {training.fingerprint}"
+        folder = Path("calando-studies") / f"tune-{file_name(name)}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    folder = Path(folder)
+    if note := made_before(trackers, folder):
+        progress.say(f"calando: {note}")
+    conduct_tuning(
+        folder,
+        spec,
+        training,
+        given=True,
+        executor=executor,
+        workers=crew,
+        address=address,
+        command=command,
+        machine=machine.said(spec.lane, workers=crew if crew > 1 else None),
+        listen=progress,
+        followers=followers_to(trackers, folder, spec.workload.title, command=command),
+    )
     return tuned_in(folder)

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, final
 
-from calando.errors import UsageError, quote
+from calando.errors import UsageError
 from calando.language import message
 
 __all__ = ["LoggedRun", "Reader", "Series", "is_loss", "is_rate", "is_score", "readers", "runs_of_series"]
@@ -92,7 +92,7 @@ class Reader:
             raise UsageError(
                 message(
                     "{path} needs {package} to be read: pip install 'calando[{extra}]'",
-                    path=quote(str(path)),
+                    path=repr(str(path)),
                     package=self.package,
                     extra=self.extra,
                 )

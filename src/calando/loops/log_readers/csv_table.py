@@ -7,7 +7,7 @@ run each of its values is a run.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,24 +26,24 @@ def _read(file: Path) -> Iterator[LoggedRun]:
     with file.open(encoding="utf-8-sig", newline="") as lines:
         table = csv.DictReader(lines)
         columns = list(table.fieldnames or ())
-        rows = list(table)
+        rows = list(enumerate(table, start=1))
     steps = next((column for column in columns if column.strip().lower() in STEPS), None)
     rated = [name for name in columns if name.strip().lower() in RATES or name.startswith("lr-")]
     if steps is None or not rated:
         raise UsageError(
             message(
                 "{file} needs a column step and one of lr, learning_rate or lr-*, got {columns}",
-                file=quote(str(file)),
+                file=repr(str(file)),
                 columns=quote(", ".join(columns)),
             )
         )
-    rows = [{**row, "step": row[steps]} for row in rows]
+    rows = [(number, {**row, "step": row[steps]}) for number, row in rows]
     losses = next((name for name in columns if name in ("loss", "train_loss", "train/loss", "train_loss_step")), "")
     scored = [name for name in columns if name.startswith(("val_", "val/", "eval_"))]
     # As `calando export` writes them, one after another in a table.
-    runs = dict[str, list[dict[str, Any]]]()
-    for row in rows:
-        runs.setdefault(row.get("run") or "", []).append(row)
+    runs = dict[str, list[tuple[int, dict[str, Any]]]]()
+    for number, row in rows:
+        runs.setdefault(row.get("run") or "", []).append((number, row))
     for run, own in runs.items():
         for name in rated:
             if rates := series_of(own, name):
@@ -56,18 +56,35 @@ def _read(file: Path) -> Iterator[LoggedRun]:
                 )
 
 
-def series_of(rows: list[dict[str, Any]], key: str) -> Series:
-    """(step, value) of the rows that have both; other rows log something else."""
+def series_of(rows: Iterable[tuple[int, dict[str, Any]]], key: str) -> Series:
+    """(step, value) of the rows that have both; other rows log something else.
+
+    Args:
+        rows: each with its number in the file, from 1, for errors.
+        key: of the value.
+
+    Raises:
+        ValueError: names the row.
+    """
     found = []
-    for row in rows:
-        step, value = row.get("step"), row.get(key)
+    for row, entry in rows:
+        step, value = entry.get("step"), entry.get(key)
         if step in (None, "") or value in (None, ""):
             continue
-        number = float(step)
-        if number != int(number):
-            raise UsageError(message("a step must be a whole number, got {step}", step=quote(step)))
-        found.append((int(number), float(value)))
+        place = _number(step, row, "step")
+        if not place.is_integer():
+            raise ValueError(message("row {row}: a step must be a whole number, got {step}", row=row, step=quote(step)))
+        found.append((int(place), _number(value, row, key)))
     return found
+
+
+def _number(text: Any, row: int, key: str) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            message("row {row}: {key} must be a number, got {text}", row=row, key=key, text=quote(text))
+        ) from None
 
 
 READER = Reader(

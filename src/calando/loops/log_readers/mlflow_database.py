@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from calando.errors import UsageError, quote
+from calando.errors import UsageError
 from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader, Series, runs_of_series
 from calando.loops.sqlite_logs import has_tables, open_read_only, sqlite_files
@@ -43,7 +43,7 @@ def _read(file: Path) -> Iterator[LoggedRun]:
         raise UsageError(
             message(
                 "{file} holds {count} runs of MLflow, and none of them logs a rate",
-                file=quote(str(file)),
+                file=repr(str(file)),
                 count=len(runs),
             )
         )

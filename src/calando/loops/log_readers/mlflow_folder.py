@@ -41,7 +41,7 @@ def _read(file: Path) -> Iterator[LoggedRun]:
         raise UsageError(
             message(
                 "{folder} logs no rate, under no usual name; its metrics: {metrics}",
-                folder=quote(str(folder)),
+                folder=repr(str(folder)),
                 metrics=quote(metrics),
             )
         )

@@ -68,7 +68,7 @@ def _events(file: Path) -> Iterator[Any]:
         while len(head := records.read(12)) == 12:
             length, check = struct.unpack("<QI", head)
             if masked_crc32c(head[:8]) != check:
-                raise UsageError(message("{file} is no event file, or damaged", file=quote(str(file))))
+                raise UsageError(message("{file} is no event file, or damaged", file=repr(str(file))))
             data, end = records.read(length), records.read(4)
             if len(data) < length or len(end) < 4:
                 return
@@ -76,7 +76,7 @@ def _events(file: Path) -> Iterator[Any]:
                 raise UsageError(
                     message(
                         "{file} is damaged before byte {byte}; restore a copy",
-                        file=quote(str(file)),
+                        file=repr(str(file)),
                         byte=records.tell(),
                     )
                 )
@@ -84,7 +84,7 @@ def _events(file: Path) -> Iterator[Any]:
                 event = Event.FromString(data)
             except DecodeError:
                 raise UsageError(
-                    message("{file} holds records that are no events of TensorBoard", file=quote(str(file)))
+                    message("{file} holds records that are no events of TensorBoard", file=repr(str(file)))
                 ) from None
             yield event
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from calando.errors import UsageError, quote
+from calando.errors import UsageError
 from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader
 from calando.loops.log_readers.csv_table import series_of
@@ -35,16 +35,16 @@ def _read(file: Path) -> Iterator[LoggedRun]:
     history = state.get("log_history") if isinstance(state, dict) else None
     if not isinstance(history, list):
         raise UsageError(
-            message("{file} has no log_history, so it is no trainer_state.json of Transformers", file=quote(str(file)))
+            message("{file} has no log_history, so it is no trainer_state.json of Transformers", file=repr(str(file)))
         )
-    rows = [row for row in history if isinstance(row, dict)]
+    rows = [(number, row) for number, row in enumerate(history, start=1) if isinstance(row, dict)]
     rates = series_of(rows, "learning_rate")
     if not rates:
         raise UsageError(
-            message("{file} has no learning_rate in its log_history; train with logging_steps", file=quote(str(file)))
+            message("{file} has no learning_rate in its log_history; train with logging_steps", file=repr(str(file)))
         )
     planned = state.get("max_steps")
-    scored = sorted({key for row in rows for key in row if key.startswith("eval_")})
+    scored = sorted({key for _number, row in rows for key in row if key.startswith("eval_")})
     yield LoggedRun(
         str(file),
         rates,

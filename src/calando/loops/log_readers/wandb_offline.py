@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from calando.errors import UsageError, quote
+from calando.errors import UsageError
 from calando.language import message
 from calando.loops.log_readers import LoggedRun, Reader
 
@@ -18,7 +18,7 @@ def _refuse(path: Path) -> None:
             "{path} is an offline run of W&B, whose package has no public reader of it; upload it "
             "(`wandb sync`), save wandb.Api().run(…).history() as a .csv with columns step and lr, and "
             "import that",
-            path=quote(str(path)),
+            path=repr(str(path)),
         )
     )
 

@@ -95,8 +95,9 @@ def read_logged(steps: Iterable[float], rates: Iterable[float]) -> Logged:
     if wrong.any():
         raise UsageError(
             message(
-                "a rate must be a finite number, 0 or more, got {rate:g}; leave such rows out",
+                "a rate must be a finite number, 0 or more, got {rate:g} at step {step:g}; leave such rows out",
                 rate=values[wrong][0],
+                step=places[wrong][0],
             )
         )
     # of equal steps the one logged last comes first here, and np.unique keeps the first
