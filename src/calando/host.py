@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-__all__ = ["count_processors", "free_bytes", "is_locked", "lock", "sync_folder"]
+__all__ = ["count_processors", "free_bytes", "is_locked", "lock", "status_of", "sync_folder"]
 
 # Windows keeps others from reading what is locked, and they read who holds the lock.
 FAR_BYTE = 2**30
@@ -34,6 +34,20 @@ def count_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def status_of(path: Path) -> os.stat_result | None:
+    """A file's size and times; None: it is not there.
+
+    Asked once: between a question whether it is there and another for its size, another process may remove it.
+
+    >>> status_of(Path("nowhere")) is None
+    True
+    """
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def lock(file: IO[str]) -> bool:

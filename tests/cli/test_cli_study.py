@@ -5,6 +5,7 @@ import html
 import re
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 
 import pytest
@@ -114,6 +115,28 @@ def test_a_damaged_store_is_named_and_stays_as_it_was(refused, copied_study, dam
     ):
         assert "study.sqlite" in refused(*arguments).err
     assert path.read_bytes() == before
+
+
+def test_studies_are_listed_while_checkpoints_come_and_go(copied_study):
+    """As another process makes and drops them, a thousand times a second."""
+    over = threading.Event()
+
+    def train():
+        while not over.is_set():
+            checkpoint = copied_study / "checkpoints" / "one"
+            checkpoint.mkdir(parents=True)
+            for name in "abcdefgh":
+                (checkpoint / name).write_bytes(b"state")
+            shutil.rmtree(checkpoint.parent)
+
+    trains = threading.Thread(target=train)
+    trains.start()
+    try:
+        for _ in range(20):
+            assert [one.folder for one in public.show(copied_study.parent)] == [copied_study]
+    finally:
+        over.set()
+        trains.join()
 
 
 def test_a_study_shows_while_it_is_unfinished(calando, copied_study):

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from calando.collector import nothing_collected
 from calando.errors import CorruptFile, DiskFull, FileLocked, fault_of, said_by
-from calando.host import free_bytes
+from calando.host import free_bytes, status_of
 from calando.language import message
 from calando.records import rows
 from calando.records.files import read_plain
@@ -164,8 +164,7 @@ def check_tables(connection: sqlite3.Connection) -> None:
 def readable(path: Path) -> str:
     """The address of a file that is only read, for `sqlite3.connect(uri=True)`."""
     # On a read-only medium SQLite cannot make the files that write-ahead logging shares between readers.
-    log = path.with_name(f"{path.name}-wal")
-    settled = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+    settled = not os.access(path.parent, os.W_OK) and not _bytes_of(path.with_name(f"{path.name}-wal"))
     return f"{path.resolve().as_uri()}?{'immutable=1' if settled else 'mode=ro'}"
 
 
@@ -259,7 +258,12 @@ def lost_commits(path: Path) -> int:
 def _lost(log: Path) -> int:
     # The index first: who writes lengthens the log before the index says so.
     indexed = _bytes_indexed(log.with_name(f"{log.name.removesuffix('-wal')}-shm"))
-    return _lost_within(log) or int(indexed > (log.stat().st_size if log.exists() else 0))
+    return _lost_within(log) or int(indexed > _bytes_of(log))
+
+
+def _bytes_of(log: Path) -> int:
+    there = status_of(log)
+    return there.st_size if there else 0
 
 
 def _bytes_indexed(index: Path) -> int:

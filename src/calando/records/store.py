@@ -30,7 +30,7 @@ from typing import Literal, Self
 import numpy as np
 
 from calando.errors import CorruptFile, UsageError
-from calando.host import lock
+from calando.host import lock, status_of
 from calando.language import message
 from calando.records import rows
 from calando.records.database import Database, lost_commits
@@ -48,8 +48,9 @@ def studies_in(folder: Path) -> list[Path]:
     """The study folders that lie in a folder which is none itself, the one last written to first."""
     if (folder / FILE_NAME).exists() or not folder.is_dir():
         return []
-    there = [path for path in folder.glob(f"*/{FILE_NAME}") if path.is_file()]
-    return [path.parent for path in sorted(there, key=lambda path: (-path.stat().st_mtime, str(path)))]
+    found = [(path, status_of(path)) for path in folder.glob(f"*/{FILE_NAME}")]
+    there = sorted((-one.st_mtime, str(path)) for path, one in found if one and stat.S_ISREG(one.st_mode))
+    return [Path(name).parent for _, name in there]
 
 
 @dataclass(frozen=True, eq=False)

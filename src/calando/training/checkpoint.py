@@ -26,6 +26,7 @@ import torch
 from safetensors import SafetensorError
 
 from calando.errors import CorruptFile, fault_of
+from calando.host import status_of
 from calando.language import message
 from calando.records.files import noticing_full_disk, read_plain, write_atomically
 from calando.training.session_state import Kept, Position
@@ -173,7 +174,8 @@ def step_of(folder: Path) -> int | None:
 
 def size_of(folder: Path) -> int:
     """Bytes that a checkpoint takes; 0 where there is none."""
-    return sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0
+    found = (status_of(Path(inside, name)) for inside, _, names in os.walk(folder) for name in names)
+    return sum(one.st_size for one in found if one)
 
 
 def drop_checkpoint(folder: Path) -> bool:

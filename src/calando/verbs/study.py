@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from calando.errors import CalandoError, NotDrawn, UsageError, said_by
+from calando.host import status_of
 from calando.language import _, message, translated
 from calando.rows import Rows
 
@@ -131,14 +133,16 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _written(folder: Path) -> float:
-    return max(path.stat().st_mtime for name in ("study", "tune") if (path := folder / f"{name}.sqlite").exists())
+    found = (status_of(folder / f"{name}.sqlite") for name in ("study", "tune"))
+    return max((one.st_mtime for one in found if one), default=0.0)
 
 
 def _listed(folder: Path) -> Listed:
     from calando.records.tuning import TuneStore
 
-    files = [path.stat() for path in folder.rglob("*") if path.is_file()]
-    size, written = sum(one.st_size for one in files), _written(folder)
+    # Checkpoints come and go while it is trained.
+    files = (status_of(Path(inside, name)) for inside, _, names in os.walk(folder) for name in names)
+    size, written = sum(one.st_size for one in files if one), _written(folder)
     try:
         if TuneStore.there(folder):
             from calando.verbs.tuned import tuned_in

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
+from calando.host import status_of
 from calando.records.files import open_plain
 
 __all__ = ["files_in", "tail_of"]
@@ -15,8 +17,9 @@ TAIL_BYTES, TAIL_LINES, MOST_FILES = 16_384, 50, 200
 def files_in(folder: Path) -> list[dict[str, Any]]:
     """Names and sizes."""
     try:
-        there = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-        return [{"name": path.name, "bytes": path.stat().st_size} for path in there[:MOST_FILES]]
+        found = ((path.name, status_of(path)) for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+        there = [{"name": name, "bytes": one.st_size} for name, one in found if one and stat.S_ISREG(one.st_mode)]
+        return there[:MOST_FILES]
     except OSError:
         return []
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from calando.host import status_of
 from calando.records.files import write_atomically
 
 __all__ = ["ERROR_LOG", "Transfer", "pack", "stamp", "unpack", "where_is"]
@@ -58,8 +59,8 @@ def unpack(transfer: Transfer, study_folder: Path) -> None:
 
 def stamp(study_folder: Path, name: str) -> frozenset[tuple[str, int, int]]:
     """Changes when anything in a folder is written or removed."""
-    found = ((path.name, path.stat()) for path in _files(study_folder / name))
-    return frozenset((file, status.st_ino, status.st_mtime_ns) for file, status in found)
+    found = ((path.name, status_of(path)) for path in _files(study_folder / name))
+    return frozenset((file, status.st_ino, status.st_mtime_ns) for file, status in found if status)
 
 
 def _files(folder: Path) -> list[Path]:
