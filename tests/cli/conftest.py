@@ -65,8 +65,8 @@ def calando(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def _below(folder: Path) -> set[str]:
-    """Files, but those that SQLite makes next to a store for its readers, and leaves where it is damaged."""
-    files = (path for path in folder.rglob("*") if path.is_file())
+    """Files, but Python's byte code, and those that SQLite makes next to a store and leaves where it is damaged."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return {str(path.relative_to(folder)) for path in files if not path.name.endswith((".sqlite-shm", ".sqlite-wal"))}
 
 

@@ -19,7 +19,7 @@ from calando.errors import CorruptFile, UsageError
 from calando.records import Store
 from calando.study.workers.messages import Setup
 from calando.tasks.catalog import resolve
-from calando.training.identity import Identity, identify
+from calando.training.identity import Identity, check_same, identify, recognised
 
 GENERATOR = torch.Generator().manual_seed(0)
 LABELS = torch.arange(90) % 3
@@ -235,3 +235,36 @@ def test_a_network_that_ends_or_copies_the_process_does_neither_here(tmp_path, h
     told = identify(made(lambda: Leaving(how)))
     assert os.getpid() == this
     assert (told.numbers["output"] == ()) == (how == "exit")
+
+
+def drawing(draws):
+    """A workload whose network draws the next of these each time that it is built."""
+
+    class Drawing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(64, 3)
+            self.layer.weight.data += next(draws)
+
+        def forward(self, x):
+            return self.layer(x.flatten(1))
+
+    return made(Drawing)
+
+
+def test_two_looks_that_agree_by_chance_are_no_evidence():
+    """It is built as it is made, then as it is stored, looked at, looked at by chance alike, and not alike."""
+    workload = drawing(iter([0.0, 0.1, 0.5, 0.5, 0.9]))
+    stored = str(identify(workload))
+    kept, (note,) = recognised(stored, workload, what="the study", remedy="name another folder")
+    assert kept == stored
+    assert "vary from look to look" in note
+    workload = drawing(iter([0.0, 0.1, 0.5, 0.5, 0.9]))
+    check_same(str(identify(workload)), workload, where="a worker")
+
+
+def test_what_repeats_itself_is_refused():
+    workload = drawing(iter([0.0, 0.1, *[0.5] * 9]))
+    stored = str(identify(workload))
+    with pytest.raises(UsageError, match="initial weights differ on a worker"):
+        check_same(stored, workload, where="a worker")

@@ -45,6 +45,8 @@ SIGNS = 4093  # a prime: no shape's rows fall on the same signs again and again
 TOLERANCES = {"weights": 1e-5, "output": 1e-4, "loss": 1e-4, "gradient": 1e-3}
 """Relative to the norm; processors with other instructions differ by 1e-6 (docs/LOG.md)."""
 
+FURTHER_LOOKS = 4
+
 FOLLOWING = ("weights", "output", "gradient")
 """What depends on the numbers that the machine draws from a seed."""
 
@@ -203,9 +205,17 @@ def check_same(kept: str, workload: Workload, *, where: str) -> None:
 
 
 def _certain(changes: list[str], now: Identity, workload: Workload) -> list[str]:
-    """The changes that a second look at this workload does not show as well: what varies is no evidence."""
-    wavering = set(now.changes(identify(workload)))
-    return [one for one in changes if one not in wavering]
+    """The changes that further looks at this workload do not show as well: what varies is no evidence.
+
+    Two draws of one gradient may be as near as two machines are; several hardly ever are.
+    """
+    certain = changes
+    for _ in range(FURTHER_LOOKS):
+        if not certain:
+            break
+        wavering = set(now.changes(identify(workload)))
+        certain = [one for one in certain if one not in wavering]
+    return certain
 
 
 def _of_passes(network: nn.Module, workload: Workload) -> dict[str, list[float]]:
