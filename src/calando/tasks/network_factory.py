@@ -128,8 +128,8 @@ def network_factory(
                 "model must be a name, or a class or function that builds a new network for each run, got an "
                 "instance of {kind}; write model={name}, or model=lambda: {name}(…)"
                 if isinstance(model, torch.nn.Module)
-                else "model must be a name, or a class or function that builds a new network for each run, got a "
-                "{kind}",
+                else "model must be a name, or a class or function that builds a new network for each run, got an "
+                "object of type {kind}",
                 kind=kind,
                 name=f"torch.nn.{kind}" if type(model).__module__.startswith("torch.nn.") else kind,
             )
