@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import calando
@@ -48,6 +49,26 @@ def test_data_that_moved_are_asked_for_and_may_be_named(study: Path, tmp_path: P
     with pytest.raises(DataError, match=r"looked for .*houses.csv.*data_dir="):
         looked_at(study)
     assert "to the bit" in looked_at(study, data_dir=tmp_path / "data").outcome
+
+
+def test_the_plain_twin_of_a_network_with_shortcuts_has_the_same_data(tmp_path: Path, monkeypatch) -> None:
+    made, elsewhere = tmp_path / "made", tmp_path / "elsewhere"
+    made.mkdir()
+    elsewhere.mkdir()
+    labels = np.arange(90) % 3
+    np.savez(
+        made / "x.npz",
+        images=np.full((90, 8, 8, 1), 60, np.uint8) * labels[:, None, None, None].astype(np.uint8),
+        labels=labels,
+    )
+    monkeypatch.chdir(made)
+    options = {**SMALL, "lr": 0.1, "model": "resnet8", "batch_size": 16}
+    calando.compare("npz:x.npz", "sgd(lr=0.1)", folder="study", page=False, listen=lambda status: None, **options)
+    here = calando.explain("study", until=2, folder="looks", listen=lambda status: None)
+    monkeypatch.chdir(elsewhere)
+    there = looked_at(made / "study")
+    assert there.looked.twin
+    assert there.looked.twin == here.looked.twin
 
 
 def test_its_page_and_its_table_need_no_data(study: Path) -> None:

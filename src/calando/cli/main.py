@@ -9,6 +9,7 @@ import atexit
 import errno
 import gc
 import os
+import signal
 import sys
 
 from calando.cli.ending import Ending
@@ -142,6 +143,8 @@ def _by_status() -> None:
     kills `python -m calando` by SIGINT at its end, whatever the status. Each `exec` takes a new note.
     """
     exec("")
+    # Pressed once more, now that all is done, it would kill the process by SIGINT while Python goes.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _answered() -> None:

@@ -243,7 +243,6 @@ def explain(
     from calando.study.build_spec import build_run
     from calando.study.limits import Budget, Machine
 
-    where_data = None if data_dir is None else Path(data_dir)
     machine = Machine.whole(device=device, precision=precision, threads=threads)
     spec, loaded = build_run(
         task,
@@ -252,10 +251,10 @@ def explain(
         machine=machine,
         seed=seed,
         lr=lr,
-        data_dir=where_data,
+        data_dir=None if data_dir is None else Path(data_dir),
     )
     said = machine.said(spec.lane)
-    return _look(spec, loaded, until=until, folder=folder, data_dir=where_data, listen=listen, machine=said)
+    return _look(spec, loaded, until=until, folder=folder, listen=listen, machine=said)
 
 
 def _of_file(path: Path, folder: Path | str | None) -> Explained:
@@ -293,9 +292,9 @@ def _of_study(
     import_torch()
     import numpy as np
 
-    spec, where_data = record.spec, None if data_dir is None else Path(data_dir)
-    task = task_of(study, spec, fingerprint, where_data, kept=kept)
-    found = _look(spec, task, until=until, folder=folder, data_dir=where_data, listen=listen, machine="")
+    spec = record.spec
+    task = task_of(study, spec, fingerprint, None if data_dir is None else Path(data_dir), kept=kept)
+    found = _look(spec, task, until=until, folder=folder, listen=listen, machine="")
     ours, theirs = found.looked.losses.astype(np.float32), record.losses.astype(np.float32)[: found.looked.step]
     both = min(len(ours), len(theirs))
     same = (ours[:both] == theirs[:both]) | (np.isnan(ours[:both]) & np.isnan(theirs[:both]))
@@ -319,7 +318,6 @@ def _look(
     *,
     until: str | int,
     folder: Path | str | None,
-    data_dir: Path | None,
     listen: Callable[[RunStatus], None] | None,
     machine: str,
 ) -> Explained:
@@ -377,6 +375,6 @@ def _look(
                 if row is not None:
                     picture.send({"kind": "probe", "step": row.step, "row": row.document()})
 
-            looked = look_at(spec, task, looks, data_dir=data_dir, listen=hear)
+            looked = look_at(spec, task, looks, listen=hear)
         keep_looks(where, looked)
     return Explained(folder=where, looked=looked, reading=looked.reading())
