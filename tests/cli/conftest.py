@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,12 @@ def refused(calando: Command) -> Command:
 
 
 @pytest.fixture(scope="session")
-def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small study of two strategies at two seeds, finished; not to be changed."""
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A small study of two strategies at two seeds, finished; not to be changed, as is seen when all tests are over."""
     folder = tmp_path_factory.mktemp("finished") / "study"
     package.compare(
         "digits", "fixed", "cosine", folder=folder, steps=20, batch_size=32, seeds=2, rates=2, executor="inline"
     )
-    return folder
+    before = _below(folder)
+    yield folder
+    assert _below(folder) == before

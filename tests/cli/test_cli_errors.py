@@ -402,6 +402,14 @@ def test_an_option_is_named_as_it_was_typed(refused, words):
     assert refused(*words, "-1").err.startswith(f"calando: {words[-1]} must be ")
 
 
+@pytest.mark.parametrize("option", ["--steps", "--steps-per-epoch"])
+@pytest.mark.parametrize("value", ["0", "-3"])
+def test_an_import_names_the_option_that_is_out_of_range(refused, tmp_path, option, value):
+    log = tmp_path / "log.csv"
+    log.write_text("step,lr\n" + "".join(f"{step},{0.1 * (1 - step / 50)}\n" for step in range(50)))
+    assert refused("import", log, option, value).err.startswith(f"calando: {option} must be a whole number from 1 ")
+
+
 def test_a_strategy_s_own_hyper_parameter_is_no_option(refused):
     assert "--low" not in refused("plot", "chebyshev(low=1)").err
     assert "--lr" not in refused("train", *D[1:], "sgd(lr=-1)", "--seed", "3").err

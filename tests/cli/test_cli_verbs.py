@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -208,12 +209,13 @@ for arguments in {commands!r}:
 """
 
 
-def test_reading_and_drawing_need_no_torch(finished_study):
+def test_reading_and_drawing_need_no_torch(finished_study, tmp_path):
+    study = str(shutil.copytree(finished_study, tmp_path / "study"))
     commands = [
         ["--help"], *([verb, "--help"] for verb in VERBS), ["strategies"], ["strategies", "lion"],
         ["workloads"], ["schedules"], ["plot", "cosine"], ["lint", "wsd", "--steps", "9"],
         ["plot", "adamw-cosine", "sgd(lr=0.1) | cosine(1, 0)", "--json"],
-        ["show", str(finished_study)], ["show", str(finished_study), "--json"], ["report", str(finished_study)],
+        ["show", study], ["show", study, "--json"], ["report", study],
         ["data", "get", "nothing"], ["compare", "digit"],
     ]  # fmt: skip
     ended = subprocess.run(

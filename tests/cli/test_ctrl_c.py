@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.waiting import PATIENCE
 
+from calando.cli.main import _came_of_ctrl_c
+
 GIGABYTES = 4 * 2**30
 
 
@@ -61,3 +63,9 @@ def ended(body: str, folder: Path, *, limited: bool) -> subprocess.CompletedProc
 def test_the_status_is_130(body, limited, tmp_path):
     answer = ended(f"import sys\n{textwrap.dedent(body)}", tmp_path, limited=limited)
     assert (answer.returncode, answer.stdout, answer.stderr) == (130, "", "stopped\n")
+
+
+def test_errors_that_name_each_other_as_their_cause_are_errors():
+    one, other = ValueError("one"), ValueError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert not _came_of_ctrl_c(one)

@@ -352,6 +352,7 @@ def test_a_wrong_command_line_is_refused_in_chinese(words, said, capsys):
     [
         (["compare", "digitz"], "未知的任务 'digitz'；是否想写 'digits'？"),
         (["compare", "digits", "cosine", "--seeds", "0"], "--seeds 必须在 1 到 1000 之间，给出的是 0"),
+        (["tune", "digits", "--seed", "-1"], "--seed 必须在 0 到 "),
         (["compare", "digits", "--epochs", "2", "--steps", "3"], "--epochs 与 --steps 只能给一个"),
         (["plot", "cosine", "--steps", "0"], "--steps 必须在 1 到 "),
     ],

@@ -106,10 +106,14 @@ def _came_of_ctrl_c(error: BaseException | None) -> bool:
 
     >>> _came_of_ctrl_c(ValueError("Error building `default` serializer: KeyboardInterrupt: "))
     True
+    >>> _came_of_ctrl_c(ValueError("the log has 'KeyboardInterrupt: pressed'"))
+    False
     """
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt) or f"{KeyboardInterrupt.__name__}:" in str(error):
+    seen: list[BaseException] = []  # a person's code may make a circle of them
+    while error is not None and all(error is not one for one in seen):
+        if isinstance(error, KeyboardInterrupt) or str(error).rstrip().endswith(f"{KeyboardInterrupt.__name__}:"):
             return True
+        seen.append(error)
         error = error.__cause__ or error.__context__
     return False
 

@@ -331,7 +331,7 @@ def verb(
     return make
 
 
-SAID_OF_IT = (" must ", " is for ", " 必须", " 至少", " 用于")
+SAID_OF_IT = ("must ", "is for ", "必须", "至少", "用于")
 """What follows an argument's name at the beginning of a message that refuses it, in every language."""
 
 
@@ -365,10 +365,11 @@ def as_flags(message: str, given_as: Mapping[str, Given], *, typed: Collection[s
 
     options = [name for name, given in given_as.items() if isinstance(given.declared, OptionInfo)]
     for name in options:
-        # The fields of a spec have spaces in their names: "clip norm must be".
-        begun = re.match(rf"{name}|{name.replace('_', ' ')}", message)
-        if name in typed and begun and message[begun.end() :].startswith(SAID_OF_IT):
-            message = flag_of(name) + message[begun.end() :]
+        # The fields of a spec have spaces in their names, "clip norm must be", or are translated.
+        spaced = name.replace("_", " ")
+        begun = re.match("|".join(map(re.escape, (name, spaced, translated(spaced)))), message)
+        if name in typed and begun and (rest := message[begun.end() :].lstrip()).startswith(SAID_OF_IT):
+            message = f"{flag_of(name)} {rest}"
     for names, end in ((options, "="), ([name for name in options if "_" in name], "")):
         pattern = rf"(?<![\w.'\"(/=-])({'|'.join(names)}){end}([A-Z]\b)?(?![^\s,;:)，；：（）。、])"
         message = re.sub(pattern, flag, message) if names else message

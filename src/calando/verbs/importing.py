@@ -131,7 +131,12 @@ def import_runs(
         calando.LRScheduler(optimizer, "linear(1, 0)", total_steps=100)
     """
     from calando.loops.logged_runs import logged_runs
+    from calando.schedules.checks import checked_count
+    from calando.schedules.span import LONGEST_HORIZON
 
+    for name, given in (("steps", steps), ("steps_per_epoch", steps_per_epoch)):
+        if given is not None:
+            checked_count(name, given, most=LONGEST_HORIZON)
     if study is not None:
         from calando.records import Store
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from calando.errors import UsageError
 from calando.language import message
+from calando.schedules.checks import checked_count
 from calando.schedules.compose import constant
 from calando.schedules.logged.forms import (
     Candidate,
@@ -29,7 +30,7 @@ from calando.schedules.logged.forms import (
 )
 from calando.schedules.logged.rates import Logged, read_logged
 from calando.schedules.schedule import Schedule
-from calando.schedules.span import Horizon
+from calando.schedules.span import LONGEST_HORIZON, Horizon
 from calando.shown import Shown
 
 __all__ = ["Recovered", "recover"]
@@ -113,6 +114,8 @@ def recover(
     """
     logged = read_logged(steps, rates)
     last = int(logged.steps[-1])
+    if steps_per_epoch is not None:
+        steps_per_epoch = checked_count("steps_per_epoch", steps_per_epoch, most=LONGEST_HORIZON)
     if total_steps is not None:
         total_steps = Horizon(total_steps, steps_per_epoch).total_steps
         if last > total_steps:
